@@ -42,7 +42,9 @@ class CohortError(HistopressError):
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
-        super().__init__("\n".join([f"{where}: {len(self.problems)} {noun}", *(f"  - {p}" for p in self.problems)]))
+        super().__init__(
+            "\n".join([f"{where}: {len(self.problems)} {noun}", *(f"  - {p}" for p in self.problems)])
+        )
 
 
 class EncoderError(HistopressError):

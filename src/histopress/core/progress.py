@@ -19,10 +19,13 @@ class Progress(Protocol):
     def advance(self, amount: int = 1, note: str = "") -> None:
         """This many more units are done."""
 
+    def expect(self, total: int) -> None:
+        """The whole work is now thought to be this many units."""
+
 
 @contextmanager
 def progress(title: str, total: int, unit: str) -> Iterator[Progress]:
-    """Show rate and time left of work that takes over two seconds.
+    """Show rate and time left of work that takes over two seconds, on standard error.
 
     Args:
         title: what is done.
@@ -43,18 +46,16 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Progress]:
     from rich import progress as rich_progress
     from rich.console import Console
 
-    bar = rich_progress.Progress(
+    columns = (
         rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
         rich_progress.MofNCompleteColumn(),
         rich_progress.TextColumn("{task.fields[rate]}"),
         rich_progress.TimeRemainingColumn(),
         rich_progress.TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        transient=True,
     )
     start = time.monotonic()
-    with bar:
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, rate="", note="")
 
         class Bar:
@@ -64,6 +65,9 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Progress]:
                 self.done += amount
                 seconds = max(time.monotonic() - start, 1e-3)
                 bar.update(task, advance=amount, rate=f"{self.done / seconds:.3g} {unit}/s", note=note)
+
+            def expect(self, total: int) -> None:
+                bar.update(task, total=total)
 
         yield Bar()
 
@@ -83,6 +87,9 @@ class _Lines:
         if time.monotonic() - self.last > LINE_SECONDS:
             self.last = time.monotonic()
             self._print()
+
+    def expect(self, total: int) -> None:
+        self.total = total
 
     def close(self) -> None:
         if time.monotonic() - self.start > QUIET_SECONDS:

@@ -47,7 +47,7 @@ def build(kind: type[R], settings: dict[str, Any], where: str = "recipe") -> R:
     configure_union_passthrough(bool | int | float | str | None, converter)
     try:
         return converter.structure(settings, kind)
-    except Exception as error:  # noqa: BLE001 - cattrs raises groups of anything; all of it is a wrong recipe
+    except Exception as error:  # cattrs raises groups of anything; all of it is a wrong recipe
         lines = "; ".join(cattrs.transform_error(error))
         raise RecipeError(f"{where} is no {kind.__name__}: {lines}") from error
 
@@ -76,7 +76,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def save(recipe: Any, path: Path) -> None:
-    """Write a recipe to a .toml or .json file, whole or not at all; TOML leaves out settings that are None."""
+    """Write a recipe to a .toml or .json file, all of it or nothing; TOML leaves out None."""
     if path.suffix == ".toml":
         import tomli_w
 
@@ -87,9 +87,7 @@ def save(recipe: Any, path: Path) -> None:
 
 
 def _without_none(settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        k: _without_none(v) if isinstance(v, dict) else v for k, v in settings.items() if v is not None
-    }
+    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in settings.items() if v is not None}
 
 
 def digest(*parts: Any) -> str:

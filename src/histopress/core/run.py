@@ -65,7 +65,9 @@ class Run:
             RunError: the folder holds no run.
         """
         if not (folder / RUN_FILE).exists():
-            raise RunError(f"{folder} holds no run: {RUN_FILE} is missing; give the folder that `train` wrote")
+            raise RunError(
+                f"{folder} holds no run ({RUN_FILE} is missing); give the folder that `train` wrote"
+            )
         return cls(folder, _read(folder)["identity"])
 
     @property
@@ -92,7 +94,9 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder / RUN_FILE} cannot be read: {error}; delete the folder and run again") from error
+        raise RunError(
+            f"{folder / RUN_FILE} cannot be read: {error}; delete the folder and run again"
+        ) from error
     if not isinstance(record, dict) or "identity" not in record:
         raise RunError(f"{folder / RUN_FILE} is no run record; delete the folder and run again")
     return record

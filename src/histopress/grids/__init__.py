@@ -1,0 +1,5 @@
+"""Slide -> a small picture of codes.
+
+Comes in: slides and an encoder. Goes out: stored feature grids, and batches of them.
+Read in this order: grid, store, jobs, compress, compressor, workers, batches, inspect.
+"""

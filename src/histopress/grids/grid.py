@@ -39,42 +39,53 @@ class SlideIdentity:
     hash: str
 
 
-@dataclass(frozen=True)
-class FeatureGrid:
-    """The codes of the tissue cells of one slide.
+@dataclass(frozen=True, kw_only=True)
+class GridHeader:
+    """Where a grid comes from; everything of it but the numbers.
 
     Attributes:
-        features: (tiles, dim) float16.
-        cells: (tiles, 2) int32 row and col, sorted row by row, none twice.
-        tissue: (tiles,) float32 share of tissue in each cell, 0 to 1.
         lattice: where the cells lie on the slide.
         slide: which slide it was made of.
         encoder: card of the encoder, as plain values; `encoder["identity"]` names it.
         identity: digest over slide, encoder and settings.
-        settings: everything else that shaped the grid (tissue recipe, share, package version).
+        settings: everything else that shaped the grid (tissue recipe, share of tissue, mask).
+        version: of the package that made it.
     """
 
-    features: NDArray[np.float16]
-    cells: NDArray[np.int32]
-    tissue: NDArray[np.float32]
     lattice: Lattice
     slide: SlideIdentity
     encoder: dict[str, Any]
     identity: str
     settings: dict[str, Any]
+    version: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of the whole lattice."""
+        return self.lattice.shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureGrid(GridHeader):
+    """The codes of the tissue cells of one slide, with the header that tells where they come from.
+
+    Attributes:
+        features: (tiles, dim) float16.
+        cells: (tiles, 2) int32 row and col, sorted row by row, none twice.
+        tissue: (tiles,) float32 share of tissue in each cell, 0 to 1.
+    """
+
+    features: NDArray[np.float16]
+    cells: NDArray[np.int32]
+    tissue: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         tiles = len(self.cells)
         if self.features.ndim != 2 or self.features.shape[0] != tiles or self.tissue.shape != (tiles,):
             raise GridError(
                 f"grid of {self.slide.slide}: features {self.features.shape}, cells {self.cells.shape} and "
-                f"tissue {self.tissue.shape} do not belong together; expected (tiles, dim), (tiles, 2), (tiles,)"
+                f"tissue {self.tissue.shape} do not fit; expected (tiles, dim), (tiles, 2), (tiles,)"
             )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, cols) of the whole lattice."""
-        return self.lattice.shape
 
     @property
     def dim(self) -> int:
@@ -99,7 +110,7 @@ class FeatureGrid:
             window: the whole lattice when not given; may reach beyond it.
 
         Returns:
-            (dim, rows, cols) float32, 0 where there is no tile, and (rows, cols) bool, True where there is one.
+            (dim, rows, cols) float32, 0 where there is no tile, and (rows, cols) bool, True where one is.
         """
         window = window or Window(0, 0, *self.shape)
         at = self.cells - np.array([window.row, window.col], dtype=np.int32)

@@ -1,0 +1,5 @@
+"""Predictions -> how good, and how sure; knows no model.
+
+Comes in: tables of predictions. Goes out: scores with intervals, and a report.
+Read in this order: scores, intervals, evaluate, report.
+"""

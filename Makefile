@@ -1,0 +1,47 @@
+# make demo and make test each do all set-up on a fresh machine; PYTHON and TORCH may be set, for example
+#   make demo TORCH=torch==2.13.0
+PYTHON ?= python3
+TORCH ?= torch
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: setup demo check test slow docs bench clean
+
+$(VENV)/.core: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+setup: $(VENV)/.core            ## virtual environment with histopress in it
+
+demo: $(VENV)/.core             ## the whole path, on slides drawn for the purpose
+	$(BIN)/histopress demo -o demo
+
+check: $(VENV)/.test            ## style, types, layering law
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -p no:cacheprovider tests/test_architecture.py tests/test_public_names.py
+
+test: $(VENV)/.test             ## the whole suite, in parallel, with coverage
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not gpu" --cov --cov-report=term
+
+slow: $(VENV)/.test             ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+docs: $(VENV)/.core             ## reference pages of the verbs, made from their help
+	$(BIN)/python docs/make_reference.py
+
+bench: $(VENV)/.core            ## every benchmark; results as JSON in benchmarks/results
+	$(BIN)/python benchmarks/planted_tumour.py
+	$(BIN)/python benchmarks/compress_speed.py
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

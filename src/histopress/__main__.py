@@ -1,0 +1,5 @@
+"""`python -m histopress` is the `histopress` command."""
+
+from histopress.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The curve of a training, and what follows from it: best epoch, end, next learning rate. Pure functions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Schedule = Literal["cosine", "plateau", "constant"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of a curve.
+
+    Attributes:
+        epoch: counted from 0.
+        train: mean loss over the training part, while training.
+        tuning: mean loss over the tuning part afterwards; the training loss where there is none.
+        lr: learning rate of the epoch.
+    """
+
+    epoch: int
+    train: float
+    tuning: float
+    lr: float
+
+
+def best(curve: Sequence[Epoch], tuned: bool = True) -> Epoch:
+    """The earliest epoch with the lowest tuning loss; the last one where there is no tuning part."""
+    return min(curve, key=lambda e: e.tuning) if tuned else curve[-1]
+
+
+def finished(curve: Sequence[Epoch], epochs: int, patience: int, tuned: bool = True) -> bool:
+    """Whether all epochs are done, or the last `patience` of them brought no lower tuning loss."""
+    if len(curve) >= epochs:
+        return True
+    return tuned and bool(curve) and len(curve) - 1 - best(curve).epoch >= patience
+
+
+def learning_rate(schedule: Schedule, highest: float, epochs: int, curve: Sequence[Epoch]) -> float:
+    """The learning rate of the epoch that follows on a curve.
+
+    Args:
+        schedule: cosine: warm-up over a twentieth of the epochs, then down to a hundredth; plateau: a tenth
+            after every 5 epochs without a lower tuning loss, down to a thousandth; constant.
+        highest: learning rate.
+        epochs: planned in all.
+        curve: so far.
+    """
+    if schedule == "constant":
+        return highest
+    if schedule == "plateau":
+        return highest * max(10.0 ** -_plateaus(curve), 1e-3)
+    warm_up = math.ceil(epochs / 20)
+    if len(curve) < warm_up:
+        return highest * (len(curve) + 1) / (warm_up + 1)
+    way = (len(curve) - warm_up) / max(1, epochs - warm_up)
+    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * way)))
+
+
+def _plateaus(curve: Sequence[Epoch], patience: int = 5) -> int:
+    """How many times `patience` epochs in a row went by without a lower tuning loss."""
+    lowest, waited, times = math.inf, 0, 0
+    for epoch in curve:
+        waited = 0 if epoch.tuning < lowest else waited + 1
+        lowest = min(lowest, epoch.tuning)
+        if waited == patience:
+            waited, times = 0, times + 1
+    return times
+
+
+def as_csv(curve: Sequence[Epoch]) -> str:
+    """The curve as a table, one line an epoch."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f.name for f in fields(Epoch)])
+    writer.writerows([e.epoch, f"{e.train:.6g}", f"{e.tuning:.6g}", f"{e.lr:.6g}"] for e in curve)
+    return text.getvalue()

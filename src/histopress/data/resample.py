@@ -1,0 +1,126 @@
+"""Stored pixels of one level -> the picture of a box at any scale, antialiased, placed to a fraction of a pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histopress.core.geometry import Box, Size
+
+BLOCK = 2048
+"""Stored px a side that are worked on at once: bounds the memory of strong reductions to some 50 MB."""
+
+TINY = 1e-6
+"""px; edges this close to a whole pixel are taken to lie on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Pixels of a level, and where their upper left corner lies on it.
+
+    Attributes:
+        pixels: (height, width, 3) uint8.
+        x: px of the level; not whole where a reader cannot start at every pixel.
+        y: likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    x: float
+    y: float
+
+
+Reader = Callable[[int, int, Size], Patch]
+"""(x, y, size) in whole px of a level -> the patch there, moved by less than one px at most."""
+
+
+def resample(read: Reader, box: Box, wanted: Size, exact: bool = True) -> NDArray[np.uint8]:
+    """The picture of a box in a given number of pixels.
+
+    Where both reductions are whole numbers and the box lies on whole pixels, each result is the rounded mean of the
+    pixels it covers (at a reduction of 1 the stored pixels themselves). Otherwise Pillow's HAMMING filter, which
+    reaches one pixel of the result beyond each edge: pixels outside of the box count, so that pictures of adjacent
+    boxes join without a seam.
+
+    Args:
+        read: gives stored pixels.
+        box: in px of the level that `read` reads; may begin and end anywhere.
+        wanted: px of the result.
+        exact: whether `read` always starts at the very px it is asked for.
+
+    Returns:
+        (height, width, 3) uint8 of the wanted size.
+    """
+    factors = _whole_factors(box, wanted) if exact else None
+    reduce = partial(_mean, factors=factors) if factors else _filtered
+    picture = np.empty((*wanted.shape, 3), np.uint8)
+    for rows, cols in _blocks(box, wanted):
+        part = _part(box, wanted, rows, cols)
+        picture[rows, cols] = reduce(read, part, Size(cols.stop - cols.start, rows.stop - rows.start))
+    return picture
+
+
+def _whole_factors(box: Box, wanted: Size) -> tuple[int, int] | None:
+    """How many px along x and y make one of the result, if these are whole and the box lies on whole px."""
+    factors = (round(box.width / wanted.width), round(box.height / wanted.height))
+    off = (
+        box.x - round(box.x),
+        box.y - round(box.y),
+        box.width - factors[0] * wanted.width,
+        box.height - factors[1] * wanted.height,
+    )
+    return factors if min(factors) > 0 and max(map(abs, off)) < TINY else None
+
+
+def _blocks(box: Box, wanted: Size) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the result whose stored pixels fit into memory at once."""
+    height = max(1, int(BLOCK * wanted.height / box.height))
+    width = max(1, int(BLOCK * wanted.width / box.width))
+    for top in range(0, wanted.height, height):
+        for left in range(0, wanted.width, width):
+            yield (
+                slice(top, min(top + height, wanted.height)),
+                slice(left, min(left + width, wanted.width)),
+            )
+
+
+def _part(box: Box, wanted: Size, rows: slice, cols: slice) -> Box:
+    """The part of the box that these rows and columns of its picture show."""
+    scale_x, scale_y = box.width / wanted.width, box.height / wanted.height
+    return Box(
+        box.x + cols.start * scale_x,
+        box.y + rows.start * scale_y,
+        (cols.stop - cols.start) * scale_x,
+        (rows.stop - rows.start) * scale_y,
+    )
+
+
+def _mean(read: Reader, box: Box, wanted: Size, factors: tuple[int, int]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    stored = Size(wanted.width * factors[0], wanted.height * factors[1])
+    pixels = read(round(box.x), round(box.y), stored).pixels
+    return pixels if factors == (1, 1) else np.asarray(Image.fromarray(pixels).reduce(factors))
+
+
+def _filtered(read: Reader, box: Box, wanted: Size) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    left, right = _reach(box.x, box.width, wanted.width)
+    top, bottom = _reach(box.y, box.height, wanted.height)
+    patch = read(left, top, Size(right - left, bottom - top))
+    x, y = box.x - patch.x, box.y - patch.y
+    resized = Image.fromarray(patch.pixels).resize(
+        (wanted.width, wanted.height), Image.Resampling.HAMMING, box=(x, y, x + box.width, y + box.height)
+    )
+    return np.asarray(resized)
+
+
+def _reach(start: float, length: float, wanted: int) -> tuple[int, int]:
+    """First and last px that the filter reaches, and one more, as a patch may begin off by up to one px."""
+    margin = max(1.0, length / wanted) + 1.0
+    return math.floor(start - margin), math.ceil(start + length + margin)

@@ -1,0 +1,208 @@
+"""The stored grid: one Zarr v3 store per slide and encoder, written piece by piece, renamed when whole.
+
+Layout (format 1): `features` (tiles, dim) float16 in chunks of `CHUNK` rows, `cells` (tiles, 2) int32,
+`tissue` (tiles,) float32; the header is in the root attributes. By default the store is one zip file
+without compression of its own, whose bytes depend on nothing but its content.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore, ZipStore
+
+from histopress.core import recipe
+from histopress.core.errors import GridError
+from histopress.core.files import whole, write_whole
+from histopress.grids.grid import FeatureGrid, GridHeader
+
+FORMAT = 1
+CHUNK = 1024
+SUFFIX = ".grid.zarr.zip"
+FOLDER_SUFFIX = ".grid.zarr"
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+def grid_path(folder: Path, slide: str) -> Path:
+    """Where the grid of a slide lies in a folder of grids: as a zip file, or else as a Zarr folder."""
+    unzipped = folder / f"{slide}{FOLDER_SUFFIX}"
+    return unzipped if unzipped.is_dir() else folder / f"{slide}{SUFFIX}"
+
+
+def find_grids(folder: Path) -> list[Path]:
+    """All grids in a folder, sorted by name."""
+    return sorted(p for p in folder.iterdir() if is_grid(p))
+
+
+def is_grid(path: Path) -> bool:
+    """Whether a path has the name of a stored grid."""
+    return not path.name.startswith(".") and path.name.endswith((SUFFIX, FOLDER_SUFFIX))
+
+
+def read_header(path: Path) -> GridHeader:
+    """The header alone; cheap.
+
+    Raises:
+        GridError: missing, damaged, or of a newer format.
+    """
+    with _opened(path) as group:
+        return _header(path, group)
+
+
+def count_tiles(path: Path) -> int:
+    """How many tiles a stored grid has; cheap."""
+    with _opened(path) as group:
+        array = group["cells"]
+        return int(array.shape[0]) if isinstance(array, zarr.Array) else 0
+
+
+def read_grid(path: Path) -> FeatureGrid:
+    """A whole stored grid.
+
+    Raises:
+        GridError: missing, damaged, or of a newer format.
+    """
+    with _opened(path) as group:
+        header = _header(path, group)
+        arrays: dict[str, Any] = {name: np.asarray(group[name]) for name in ("features", "cells", "tissue")}
+        return FeatureGrid(**arrays, **vars(header))
+
+
+def write_grid(path: Path, grid: FeatureGrid) -> None:
+    """Store a grid that is in memory, whole or not at all; a path that ends in `.zip` makes one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".grid-") as work:
+        header = GridHeader(**{name: getattr(grid, name) for name in GridHeader.__dataclass_fields__})
+        writer = GridWriter(Path(work), header, grid.cells, grid.tissue, grid.dim)
+        for start in range(0, len(grid), CHUNK):
+            writer.append(grid.features[start : start + CHUNK])
+        writer.finish(path)
+
+
+class GridWriter:
+    """Writes one grid chunk by chunk into a work folder and takes up where an earlier writer was stopped.
+
+    Attributes:
+        rows_done: tiles that are safely on disk; always a whole number of chunks, or all of them.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        header: GridHeader,
+        cells: NDArray[np.int32],
+        tissue: NDArray[np.float32],
+        dim: int,
+    ) -> None:
+        """Begin, or resume when the work folder holds the same grid; anything else in it is discarded."""
+        self.work = work
+        self.tiles = len(cells)
+        self._store = work / "grid.zarr"
+        self._mark = work / "rows_done.json"
+        self.rows_done = self._rows_on_disk(header.identity)
+        if not self.rows_done:
+            shutil.rmtree(self._store, ignore_errors=True)
+            _create(self._store, header, cells, tissue, dim)
+        self._features: Any = zarr.open_group(LocalStore(self._store), mode="r+")["features"]
+        self._identity = header.identity
+
+    def _rows_on_disk(self, identity: str) -> int:
+        if not self._mark.exists():
+            return 0
+        mark = json.loads(self._mark.read_text())
+        same = mark["identity"] == identity and mark["tiles"] == self.tiles
+        return int(mark["rows"]) if same else 0
+
+    def append(self, features: NDArray[Any]) -> None:
+        """Write the next chunk.
+
+        Args:
+            features: (CHUNK, dim), or fewer rows at the end; stored as float16.
+
+        Raises:
+            GridError: a value is not finite, or too large for float16.
+        """
+        with np.errstate(over="ignore"):
+            stored = features.astype(np.float16)
+        if not np.isfinite(stored).all():
+            largest = float(np.abs(features).max())
+            raise GridError(f"codes up to {largest:.3g} do not fit float16 (65504); check the encoder")
+        end = self.rows_done + len(stored)
+        if len(stored) != CHUNK and end != self.tiles:
+            raise GridError(f"a chunk has {CHUNK} rows, found {len(stored)} before the end")
+        self._features[self.rows_done : end] = stored
+        self.rows_done = end
+        write_whole(self._mark, json.dumps({"identity": self._identity, "tiles": self.tiles, "rows": end}))
+
+    def finish(self, path: Path) -> None:
+        """Move the whole grid to its place; a path that ends in `.zip` makes one file."""
+        if self.rows_done != self.tiles:
+            raise GridError(f"{path}: not whole, {self.rows_done} of {self.tiles} tiles are written")
+        if path.suffix == ".zip":
+            _zip(self._store, path)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+            self._store.replace(path)
+        shutil.rmtree(self.work)
+
+
+def _create(
+    store: Path, header: GridHeader, cells: NDArray[np.int32], tissue: NDArray[np.float32], dim: int
+) -> None:
+    attributes = {"format": FORMAT, **recipe.plain(header)}
+    group = zarr.create_group(LocalStore(store), attributes=attributes, zarr_format=3)
+    rows = max(1, len(cells))
+    group.create_array(
+        "features",
+        shape=(len(cells), dim),
+        chunks=(min(CHUNK, rows), dim),
+        dtype="float16",
+        dimension_names=("tiles", "dim"),
+    )
+    group.create_array("cells", data=cells, chunks=(rows, 2), dimension_names=("tiles", "row_col"))
+    group.create_array("tissue", data=tissue, chunks=(rows,), dimension_names=("tiles",))
+
+
+def _zip(store: Path, path: Path) -> None:
+    files = sorted(f for f in store.rglob("*") if f.is_file() and f.suffix != ".partial")
+    with whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.relative_to(store).as_posix(), EARLIEST)
+            with archive.open(entry, "w", force_zip64=True) as target, file.open("rb") as source:
+                shutil.copyfileobj(source, target)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zarr.Group]:
+    """The root group of a stored grid, open for reading."""
+    if not path.exists():
+        raise GridError(f"{path}: no such grid; make it with `histopress compress`")
+    if not path.is_dir() and not zipfile.is_zipfile(path):
+        raise GridError(f"{path}: not a stored grid, or cut short; compress the slide again")
+    store = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
+    try:
+        yield zarr.open_group(store, mode="r")
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise GridError(f"{path}: the grid is damaged ({error}); compress the slide again") from error
+    finally:
+        store.close()
+
+
+def _header(path: Path, group: zarr.Group) -> GridHeader:
+    attributes = dict(group.attrs)
+    found = attributes.pop("format", None)
+    if found != FORMAT:
+        raise GridError(
+            f"{path}: grid format {found!r}, expected {FORMAT}; update histopress or compress the slide again"
+        )
+    return recipe.build(GridHeader, attributes, where=f"header of {path}")

@@ -1,0 +1,48 @@
+"""What follows from a curve."""
+
+from __future__ import annotations
+
+import pytest
+
+from histopress.core.curve import Epoch, as_csv, best, finished, learning_rate
+
+
+def curve(*tuning: float) -> list[Epoch]:
+    return [Epoch(i, 2 * value, value, 0.1) for i, value in enumerate(tuning)]
+
+
+def test_the_best_is_the_earliest_lowest() -> None:
+    assert best(curve(3, 1, 2, 1)).epoch == 1
+    assert best(curve(3, 1, 2, 1), tuned=False).epoch == 3
+
+
+def test_the_end_is_reached_by_epochs_or_patience() -> None:
+    assert not finished([], 5, 2)
+    assert not finished(curve(3, 1, 2), 5, 2)
+    assert finished(curve(3, 1, 2, 1), 5, 2)
+    assert finished(curve(5, 4, 3, 2, 1), 5, 2)
+    assert not finished(curve(3, 1, 2, 1), 5, 2, tuned=False)
+
+
+def test_cosine_warms_up_then_falls_to_a_hundredth() -> None:
+    rates = [learning_rate("cosine", 0.4, 40, curve(*[1.0] * n)) for n in range(40)]
+    assert rates[0] < rates[1] < rates[2] == pytest.approx(0.4)
+    assert all(a > b for a, b in zip(rates[2:], rates[3:], strict=False))
+    assert 0.004 < rates[-1] < 0.01
+
+
+def test_plateau_divides_by_ten_after_five_epochs_without_progress_down_to_a_thousandth() -> None:
+    falling = [float(-n) for n in range(30)]
+    assert learning_rate("plateau", 0.01, 99, curve(*falling)) == 0.01
+    assert learning_rate("plateau", 0.01, 99, curve(1, *[2] * 4)) == 0.01
+    assert learning_rate("plateau", 0.01, 99, curve(1, *[2] * 5)) == pytest.approx(1e-3)
+    assert learning_rate("plateau", 0.01, 99, curve(1, *[2] * 5, 0, *[2] * 5)) == pytest.approx(1e-4)
+    assert learning_rate("plateau", 0.01, 99, curve(1, *[2] * 50)) == pytest.approx(1e-5)
+
+
+def test_constant_stays() -> None:
+    assert learning_rate("constant", 0.3, 9, curve(1, 2, 3)) == 0.3
+
+
+def test_the_table_has_a_line_an_epoch() -> None:
+    assert as_csv(curve(0.25, 0.125)) == "epoch,train,tuning,lr\n0,0.5,0.25,0.1\n1,0.25,0.125,0.1\n"

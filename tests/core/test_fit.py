@@ -1,0 +1,240 @@
+"""Training: resumes bit for bit, stops in time, keeps the best, stays quiet."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from histopress.core.curve import Epoch
+from histopress.core.errors import RunError
+from histopress.core.fit import LOG_FILE, STATE_FILE, FitRecipe, FitResult, Learner, fit
+
+RECIPE = FitRecipe(epochs=7, patience=7, lr=0.02, weight_decay=0.01, seed=3, device="cpu")
+
+
+class Line(Learner):
+    """A small regression with dropout and batch norm, so that randomness and buffers matter."""
+
+    def __init__(self, stop_at: int | None = None, error: type[BaseException] = RuntimeError) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net = nn.Sequential(
+                nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 1)
+            )
+        self.steps = 0
+        self.stop_at = stop_at
+        self.error = error
+
+    def losses(self, batch: Any) -> Tensor:
+        if self.training:
+            self.steps += 1
+            if self.steps == self.stop_at:
+                raise self.error("pulled the plug")
+        x, y = batch
+        if self.training:
+            x = x + 0.1 * torch.randn_like(x)
+        return (self.net(x)[:, 0] - y).square()
+
+
+def data(elements: int, seed: int) -> TensorDataset:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(elements, 5, generator=generator)
+    return TensorDataset(x, x[:, 0] - 2 * x[:, 3])
+
+
+def loaders(own_generator: bool = False) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    generator = torch.Generator() if own_generator else None
+    train = DataLoader(data(22, 1), batch_size=4, shuffle=True, generator=generator)
+    return train, DataLoader(data(9, 2), batch_size=2)
+
+
+def run(learner: Line, folder: Path, recipe: FitRecipe = RECIPE, **kwargs: Any) -> FitResult:
+    return fit(learner, *loaders(), recipe, folder, save_seconds=0.0, **kwargs)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("step", [3, 6, 7, 20, 36])
+@pytest.mark.parametrize("own_generator", [False, True])
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, step: int, own_generator: bool, error: type[BaseException]
+) -> None:
+    whole = Line()
+    once = fit(whole, *loaders(own_generator), RECIPE, tmp_path / "whole")
+    with pytest.raises(error):
+        broken = Line(stop_at=step, error=error)
+        fit(broken, *loaders(own_generator), RECIPE, tmp_path / "broken", save_seconds=0.0)
+    resumed = Line()
+    torch.manual_seed(step)
+    twice = fit(resumed, *loaders(own_generator), RECIPE, tmp_path / "broken")
+    assert resumed.steps < whole.steps or step <= 6
+    assert twice == once
+    assert same(whole, resumed)
+    assert (tmp_path / "whole" / LOG_FILE).read_bytes() == (tmp_path / "broken" / LOG_FILE).read_bytes()
+
+
+def test_resumes_after_several_stops_and_when_patience_had_ended(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=40, patience=3, lr=0.2, schedule="plateau")
+    whole = Line()
+    once = run(whole, tmp_path / "whole", recipe)
+    assert len(once.curve) < recipe.epochs
+    for step in (8, 13):
+        with pytest.raises(RuntimeError, match="plug"):
+            run(Line(stop_at=step), tmp_path / "broken", recipe)
+    resumed = Line()
+    assert run(resumed, tmp_path / "broken", recipe) == once
+    assert same(whole, resumed)
+
+
+def test_a_second_call_trains_nothing_and_gives_the_same(tmp_path: Path) -> None:
+    first, again = Line(), Line()
+    result = run(first, tmp_path)
+    assert run(again, tmp_path) == result
+    assert again.steps == 0
+    assert same(first, again)
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_training(tmp_path: Path) -> None:
+    class Worse(Line):
+        """Tuning loss falls for three epochs and rises from then on."""
+
+        def losses(self, batch: Any) -> Tensor:
+            loss = super().losses(batch)
+            epoch = (self.steps - 1) // 6
+            return loss if self.training else 0 * loss + abs(epoch - 2)
+
+    recipe = replace(RECIPE, epochs=30, patience=4)
+    learner = Worse()
+    result = run(learner, tmp_path, recipe)
+    assert (result.best.epoch, len(result.curve)) == (2, 7)
+    until_best = Worse()
+    run(until_best, tmp_path / "short", replace(recipe, epochs=30, patience=0))
+    assert not same(learner, until_best)
+    third = Line()
+    fit(third, loaders()[0], None, replace(recipe, schedule="constant", epochs=3), tmp_path / "third")
+    constant = Worse()
+    run(constant, tmp_path / "constant", replace(recipe, schedule="constant"))
+    assert same(third, constant)
+
+
+def test_without_a_tuning_part_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    result = fit(Line(), loaders()[0], None, RECIPE, tmp_path)
+    assert result.best == result.curve[-1]
+    assert len(result.curve) == RECIPE.epochs
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    result = run(Line(), tmp_path, replace(RECIPE, epochs=40, patience=40))
+    assert result.best.tuning < 0.5 * result.curve[0].tuning
+
+
+def test_the_seed_decides(tmp_path: Path) -> None:
+    one, same_seed, other = Line(), Line(), Line()
+    run(one, tmp_path / "one")
+    torch.manual_seed(99)
+    run(same_seed, tmp_path / "same")
+    run(other, tmp_path / "other", replace(RECIPE, seed=4))
+    assert same(one, same_seed)
+    assert not same(one, other)
+
+
+def test_the_callers_random_numbers_stay_as_they_were(tmp_path: Path) -> None:
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.random()), float(torch.rand(()))
+
+    def reset() -> None:
+        random.seed(1)
+        np.random.seed(2)
+        torch.manual_seed(3)
+
+    reset()
+    expected = draw()
+    reset()
+    run(Line(), tmp_path)
+    assert draw() == expected
+
+
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(Line(), tmp_path)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "Lightning" not in err
+    assert "GPU" not in err
+
+
+def test_every_epoch_is_told_also_those_never_run(tmp_path: Path) -> None:
+    class Count:
+        done = 0
+
+        def advance(self, amount: int = 1, note: str = "") -> None:
+            self.done += amount
+
+    bar = Count()
+    run(Line(), tmp_path, replace(RECIPE, epochs=30, patience=1, lr=0.5), bar=bar)
+    assert bar.done == 30
+    again = Count()
+    run(Line(), tmp_path, replace(RECIPE, epochs=30, patience=1, lr=0.5), bar=again)
+    assert again.done == 30
+
+
+def test_weight_decay_spares_biases_and_scales(tmp_path: Path) -> None:
+    class Flat(Line):
+        """A loss that does not depend on the weights: only decay moves them."""
+
+        def losses(self, batch: Any) -> Tensor:
+            return 0 * super().losses(batch)
+
+    before, learner = Flat(), Flat()
+    fit(learner, loaders()[0], None, replace(RECIPE, weight_decay=1.0), tmp_path)
+    for (name, old), new in zip(before.named_parameters(), learner.parameters(), strict=True):
+        assert torch.equal(old, new) == (old.ndim == 1), name
+
+
+def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
+    run(Line(), tmp_path)
+    with pytest.raises(RunError, match=STATE_FILE):
+        run(Line(), tmp_path, replace(RECIPE, lr=0.5))
+
+
+def test_a_loss_that_is_no_number_is_an_error_that_names_the_remedy(tmp_path: Path) -> None:
+    class Broken(Line):
+        def losses(self, batch: Any) -> Tensor:
+            return super().losses(batch) * float("nan")
+
+    with pytest.raises(RunError, match=r"loss is nan.*lower lr"):
+        run(Broken(), tmp_path)
+
+
+def test_bf16_trains_in_mixed_precision(tmp_path: Path) -> None:
+    seen = set()
+
+    class Types(Line):
+        def losses(self, batch: Any) -> Tensor:
+            seen.add(self.net[0](batch[0]).dtype)
+            return super().losses(batch).float()
+
+    result = run(Types(), tmp_path, replace(RECIPE, precision="bf16-mixed"))
+    assert seen == {torch.bfloat16}
+    assert all(isinstance(epoch, Epoch) for epoch in result.curve)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_twice(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, device="gpu")
+    one, two = Line(), Line()
+    assert run(one, tmp_path / "one", recipe) == run(two, tmp_path / "two", recipe)
+    assert same(one, two)
+    assert next(one.parameters()).device.type == "cpu"

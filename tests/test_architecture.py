@@ -1,0 +1,133 @@
+"""The law of the house: folders import only from folders before them; libraries stay in their files."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "src" / "histopress"
+FILES = sorted(ROOT.rglob("*.py"))
+DOORS = {"__init__.py", "__main__.py", "cli.py"}
+
+# library -> where it may be imported; patterns over paths below the package
+HOMES = {
+    "openslide": ["data/*_slide.py"],
+    "tifffile": ["data/*_slide.py"],
+    "simplejpeg": ["data/*_slide.py"],
+    "zarr": ["grids/store.py"],
+    "h5py": ["encoders/published.py", "grids/exchange.py"],
+    "lightning": ["core/fit.py", "core/manners.py"],
+    "sklearn": ["metrics/*"],
+    "tyro": ["cli.py"],
+    "rich": ["cli.py", "core/progress.py"],
+    "matplotlib": ["maps/*", "metrics/*", "studies/*"],
+    "cattrs": ["core/recipe.py"],
+    "tomli_w": ["core/recipe.py"],
+    "filelock": ["grids/compressor.py", "grids/compress.py"],
+    "safetensors": ["encoders/*", "heads/*"],
+    "torchmil": ["heads/mil.py"],
+    "torchsurv": ["heads/objectives.py"],
+    "lifelines": ["metrics/survival.py"],
+    "captum": ["maps/attribution.py"],
+    "timm": ["encoders/published.py"],
+    "huggingface_hub": ["encoders/published.py"],
+    "onnxruntime": ["encoders/published.py"],
+    "openvino": ["encoders/engine.py"],
+    "ray": ["grids/cluster.py"],
+    "starlette": ["viewer/*"],
+    "uvicorn": ["viewer/*"],
+    "shapely": [],
+    "skimage": [],
+    "cv2": [],
+    "torchvision": [],
+}
+DRAWERS = {"utils", "util", "misc", "helpers", "helper", "common", "manager", "tools", "stuff"}
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every import in a file, hidden in functions and type-only ones too, as (line, absolute module)."""
+    package = ["histopress", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, node.module] if node.module else base)
+            yield node.lineno, module
+            if module == "histopress":
+                yield from ((node.lineno, f"histopress.{alias.name}") for alias in node.names)
+
+
+def folder_of(path: Path) -> str | None:
+    parts = path.relative_to(ROOT).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def violations(path: Path) -> list[str]:
+    """Imports in one file that stand against the order of the alphabet."""
+    mine = folder_of(path)
+    found = []
+    for line, module in imports(path):
+        parts = module.split(".")
+        if parts[0] != "histopress" or len(parts) < 2:
+            continue
+        target = parts[1]
+        is_folder = (ROOT / target).is_dir()
+        if target in ("cli", "__main__") or (mine is not None and is_folder and target > mine):
+            found.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
+    return found
+
+
+def test_folders_import_only_from_folders_before_them() -> None:
+    inner = [p for p in FILES if p.relative_to(ROOT).as_posix() not in DOORS]
+    assert [v for path in inner for v in violations(path)] == []
+
+
+def test_the_law_catches_hidden_and_type_only_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    for folder in ("data", "heads"):
+        (tmp_path / folder).mkdir()
+    guilty = tmp_path / "data" / "guilty.py"
+    guilty.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from histopress.heads.train import train\n"
+        "def f():\n    import histopress.heads\n    from ..heads import cnn\n"
+    )
+    assert len(violations(guilty)) == 3
+
+
+def test_libraries_stay_in_their_files() -> None:
+    strays = [
+        f"{name}:{line} imports {module}"
+        for path in FILES
+        for name in [path.relative_to(ROOT).as_posix()]
+        for line, module in imports(path)
+        for library in [module.split(".")[0]]
+        if library in HOMES and not any(fnmatch(name, home) for home in HOMES[library])
+    ]
+    assert strays == []
+
+
+def test_no_drawers() -> None:
+    assert [str(p) for p in ROOT.rglob("*") if p.stem.strip("_") in DRAWERS] == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [str(p.relative_to(ROOT)) for p in FILES if not ast.get_docstring(ast.parse(p.read_text()))]
+    assert silent == []
+
+
+def test_tests_mirror_the_package() -> None:
+    tests = ROOT.parents[1] / "tests"
+    orphans = [
+        str(t.relative_to(tests))
+        for t in tests.rglob("*/test_*.py")
+        if not (ROOT / t.relative_to(tests).parent / t.name.removeprefix("test_")).exists()
+    ]
+    assert orphans == []
