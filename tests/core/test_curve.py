@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from histopress.core.curve import Epoch, as_csv, best, finished, learning_rate
@@ -27,7 +29,7 @@ def test_the_end_is_reached_by_epochs_or_patience() -> None:
 def test_cosine_warms_up_then_falls_to_a_hundredth() -> None:
     rates = [learning_rate("cosine", 0.4, 40, curve(*[1.0] * n)) for n in range(40)]
     assert rates[0] < rates[1] < rates[2] == pytest.approx(0.4)
-    assert all(a > b for a, b in zip(rates[2:], rates[3:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[2:]))
     assert 0.004 < rates[-1] < 0.01
 
 

@@ -232,6 +232,7 @@ def test_bf16_trains_in_mixed_precision(tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_gpu_gives_the_same_twice(tmp_path: Path) -> None:
     recipe = replace(RECIPE, device="gpu")
     one, two = Line(), Line()

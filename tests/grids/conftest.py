@@ -71,7 +71,7 @@ def make_slide(tmp_path: Path) -> MakeSlide:
         turned = np.ascontiguousarray(picture if turn is None else turn(picture))
         path = tmp_path / "slides" / f"{name}.tiff"
         path.parent.mkdir(exist_ok=True)
-        write_slide(path, turned, Spacing.square(0.5))
+        write_slide(path, Size(turned.shape[1], turned.shape[0]), Spacing.square(0.5), turned)
         return path
 
     return make

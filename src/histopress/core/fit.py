@@ -7,6 +7,7 @@ from the curve so far; so a training that was stopped goes on as if it had never
 from __future__ import annotations
 
 import math
+import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -121,7 +122,8 @@ def fit(
             return fit(
                 learner, train_loader, tuning_loader, recipe, folder, bar=own, save_seconds=save_seconds
             )
-    keeper = _Keeper(learner, recipe, folder, bar, save_seconds, tuned=tuning_loader is not None)
+    keeper = _Keeper(learner, train_loader, recipe, folder, bar)
+    keeper.tuned, keeper.seconds = tuning_loader is not None, save_seconds
     keeper.resume()
     if not keeper.finished:
         with isolate_rng(), deterministic_kernels(), quiet(), interruptible():
@@ -183,10 +185,11 @@ class _Keeper(pl.Callback):
     """Seeds every epoch, sets its learning rate, writes down the curve, keeps the best weights, stops."""
 
     def __init__(
-        self, learner: Learner, recipe: FitRecipe, folder: Path, bar: Progress, seconds: float, *, tuned: bool
+        self, learner: Learner, loader: DataLoader[Any], recipe: FitRecipe, folder: Path, bar: Progress
     ) -> None:
-        self.learner, self.recipe, self.folder = learner, recipe, folder
-        self.bar, self.seconds, self.tuned = bar, seconds, tuned
+        self.learner, self.loader, self.recipe, self.folder, self.bar = learner, loader, recipe, folder, bar
+        self.tuned = True
+        self.seconds = 0.0
         self.curve: list[Epoch] = []
         self.weights: dict[str, Tensor] = {}
         self.best_weights: dict[str, Tensor] = {}
@@ -201,12 +204,19 @@ class _Keeper(pl.Callback):
         if self.optimizer:
             trainer.optimizers[0].load_state_dict(self.optimizer)
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._seed()
+
+    def _seed(self) -> None:
+        """Seed the epoch to come; Lightning starts to load its batches before any hook of that epoch."""
         seed = int(np.random.SeedSequence([self.recipe.seed, len(self.curve)]).generate_state(1)[0])
-        pl.seed_everything(seed, verbose=False)
-        generator = getattr(trainer.train_dataloader, "generator", None)
-        if generator is not None:
-            generator.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        if isinstance(self.loader.generator, torch.Generator):
+            self.loader.generator.manual_seed(seed)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         lr = learning_rate(self.recipe.schedule, self.recipe.lr, self.recipe.epochs, self.curve)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = lr
@@ -223,6 +233,7 @@ class _Keeper(pl.Callback):
             self.save()
         self.bar.advance(1, f"tuning loss {self.curve[-1].tuning:.3f}")
         trainer.should_stop = self.finished
+        self._seed()
 
     def _add(self, module: _Module, lr: float) -> None:
         train = _mean(module.train_losses)

@@ -54,13 +54,15 @@ def why_unreadable(path: Path) -> str:
     """What is wrong with a file that no reader knows."""
     start = _start(path)
     if path.suffix.lower() == ".mrxs":
-        return f"this is only the index of a MIRAX slide; put its folder {path.stem}/ with the pixels beside it"
+        return (
+            f"this is only the index of a MIRAX slide; put its folder {path.stem}/ with the pixels beside it"
+        )
     if start.startswith(TIFF_STARTS):
         return missing_end(path) or (
             "this TIFF holds no image that OpenSlide or Pillow can read; save it as a tiled 8-bit RGB TIFF"
         )
     if start[128:132] == b"DICM":
-        return "OpenSlide does not take this DICOM file for a whole slide; give one of type VOLUME of the series"
+        return "OpenSlide does not take this DICOM file for a slide; give one of type VOLUME of its series"
     kind = next((what for sign, what in SIGNS.items() if start.startswith(sign)), "of no known format")
     return (
         f"the file is {kind} (first bytes {start[:8].hex(' ')}), expected a slide that OpenSlide knows "
@@ -69,7 +71,7 @@ def why_unreadable(path: Path) -> str:
 
 
 def missing_end(path: Path) -> str | None:
-    """How much of a TIFF file is cut off, going by where its directories point; None if nothing is missing."""
+    """What a TIFF file lacks at its end, going by where its directories point; None if it lacks nothing."""
     start = _start(path)
     if not start.startswith(TIFF_STARTS):
         return None
@@ -82,7 +84,10 @@ def missing_end(path: Path) -> str | None:
         )
     end = _end_of_pixels(path)
     if end > size:
-        return f"the file is cut off: it has {size:,} bytes, but its pixels should reach to byte {end:,}; {COPY_AGAIN}"
+        return (
+            f"the file is cut off: it has {size:,} bytes, but its pixels should reach to byte {end:,}; "
+            f"{COPY_AGAIN}"
+        )
     return None
 
 

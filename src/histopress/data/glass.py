@@ -1,20 +1,27 @@
-"""What bare glass looks like on a slide, and how much light everything else takes away compared with it."""
+"""What bare glass looks like on a slide, and how much light everything else takes away compared with it.
+
+Arrays of absorbance and density are (3, rows, cols): red, green, blue first.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from histopress.core.geometry import Spacing
+from histopress.data.bands import bands
 
 if TYPE_CHECKING:
     from histopress.data.slide import RGB
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Places = NDArray[np.integer[Any]]
 
 FLAT = 0.007
 """Spread of absorbance over `FLAT_UM`: bare glass stays below 0.003, the calmest tissue above 0.011."""
@@ -22,28 +29,50 @@ FLAT_UM = 40.0
 DARKEST = 12
 """Grey levels; what is darker counts as this dark, as the colour of black is noise."""
 PURE_WHITE = 254
-"""A scanner paints what it did not scan in pure white, which tells nothing of the glass."""
+"""Grey levels; scanners paint what they did not scan in pure white, which tells nothing of the glass."""
+SAMPLES = 100_000
+"""Pixels of glass that its surface is fitted to, at most."""
 
 
-def optical_density(picture: RGB, spacing: Spacing) -> Floats:
-    """Absorbance of every pixel and channel beyond that of bare glass at the same place.
+@dataclass(frozen=True)
+class Glass:
+    """Absorbance of bare glass all over a picture: a quadratic surface within limits.
 
-    Args:
-        picture: (rows, cols, 3) uint8.
-        spacing: um/px of the picture, about 8.
-
-    Returns:
-        (rows, cols, 3) float32, zero where there is only glass.
+    Attributes:
+        shape: (rows, cols) of the picture.
+        weights: (3, 6), for 1, x, y, x^2, xy, y^2 with x and y from -1 to 1.
+        low: (3,) least absorbance of each channel.
+        high: (3,) greatest.
     """
-    light = absorbance(picture)
-    scanned = (picture < PURE_WHITE).any(axis=-1)
-    return np.clip(light - glass_field(light, scanned, spacing), 0, None)
+
+    shape: tuple[int, int]
+    weights: Floats
+    low: Floats
+    high: Floats
+
+    def density(self, picture: RGB, top: int = 0) -> Floats:
+        """Optical density: absorbance beyond that of the glass at the same place.
+
+        Args:
+            picture: (rows, cols, 3) uint8, whole rows of the picture from row `top` on.
+            top: number of the first row.
+
+        Returns:
+            (3, rows, cols) float32, zero where there is only glass.
+        """
+        rows, cols = np.ogrid[top : top + picture.shape[0], : picture.shape[1]]
+        return np.maximum(absorbance(picture) - self.at(rows, cols), 0)
+
+    def at(self, rows: Places, cols: Places) -> Floats:
+        """Absorbance of the glass at some pixels, (3, ...)."""
+        surface = [sum(w * t for w, t in zip(weights, _terms(self.shape, rows, cols), strict=True)) for weights in self.weights]
+        return np.stack([s.clip(low, high) for s, low, high in zip(surface, self.low, self.high, strict=True)])
 
 
 def absorbance(picture: RGB) -> Floats:
-    """-log10 of the light that reaches the sensor, as a share of pure white."""
-    table = -np.log10(np.maximum(np.arange(256), DARKEST) / 255)
-    return table.astype(np.float32)[picture]
+    """-log10 of the light that reaches the sensor, as a share of pure white: (..., 3) -> (3, ...)."""
+    table = (-np.log10(np.maximum(np.arange(256), DARKEST) / 255)).astype(np.float32)
+    return table[np.moveaxis(picture, -1, 0)]
 
 
 def spread(values: Floats, spacing: Spacing) -> Floats:
@@ -53,54 +82,65 @@ def spread(values: Floats, spacing: Spacing) -> Floats:
     return np.sqrt(np.maximum(ndimage.uniform_filter(values**2, window) - mean**2, 0))
 
 
-def glass_field(light: Floats, scanned: Bools, spacing: Spacing) -> Floats:
-    """Absorbance of bare glass all over a picture, (rows, cols, 3).
+def find_glass(picture: RGB, spacing: Spacing) -> Glass:
+    """The bare glass of a picture.
 
-    Glass is bright, nearly colourless and flat. It may be grey or yellowish and drift across the slide: a
-    quadratic surface is fitted to it, starting from its brightest part. Where a picture shows no glass, as
-    one full of tissue does, glass is taken to be white.
+    Glass is bright, hardly coloured and flat. It may be grey or yellowish and drift across the slide: a surface
+    is fitted to it, starting from its brightest part. Where a picture shows no glass, as one full of tissue
+    does, glass is taken to be white.
+
+    Args:
+        picture: (rows, cols, 3) uint8.
+        spacing: um/px of the picture, about 8.
     """
-    candidates = scanned & glass_like(light, spacing)
-    if candidates.sum() < max(50, 0.005 * candidates.size):
-        return np.zeros_like(light)
-    brightness = light.mean(axis=-1)
-    brightest = float(np.percentile(brightness[candidates], 10))
-    members = candidates & (np.abs(brightness - brightest) < 0.02)
-    field = _surface(light, members)
-    for _ in range(4):
-        members = candidates & (np.abs(light - field) < 0.015).all(axis=-1)
+    shape = picture.shape[:2]
+    candidates = np.zeros(shape, bool)
+    for band in bands(shape, ceil(FLAT_UM / spacing.y)):
+        candidates[band.wanted] = could_be_glass(picture[band.seen], spacing)[band.inner]
+    rows, cols = np.nonzero(candidates)
+    if len(rows) < max(50, 0.005 * candidates.size):
+        white = np.zeros(3, np.float32)
+        return Glass(shape, np.zeros((3, 6), np.float32), white, white)
+    some = slice(None, None, ceil(len(rows) / SAMPLES))
+    return _fit(shape, rows[some], cols[some], absorbance(picture[rows[some], cols[some]]))
+
+
+def could_be_glass(picture: RGB, spacing: Spacing) -> Bools:
+    """Which pixels could be bare glass by their own looks: scanned, bright, flat, hardly coloured, not pinkish."""
+    light = absorbance(picture)
+    red, green, blue = light
+    brightness = light.mean(axis=0)
+    scanned = (picture[..., 0] < PURE_WHITE) | (picture[..., 1] < PURE_WHITE) | (picture[..., 2] < PURE_WHITE)
+    tint = light.max(axis=0) - light.min(axis=0)
+    pinkness = green - (red + blue) / 2
+    flat = spread(brightness, spacing) < FLAT
+    return scanned & flat & (brightness < 0.3) & (tint < 0.1) & (pinkness < 0.02)
+
+
+def _fit(shape: tuple[int, int], rows: Places, cols: Places, light: Floats) -> Glass:
+    """The surface through the brightest tenth of (3, n) samples, and then through all that lie close to it."""
+    brightness = light.mean(axis=0)
+    members = np.abs(brightness - np.percentile(brightness, 10)) < 0.02
+    for _ in range(5):
+        glass = _surface(shape, rows[members], cols[members], light[:, members])
+        members = (np.abs(light - glass.at(rows, cols)) < 0.015).all(axis=0)
         if not members.any():
             break
-        field = _surface(light, members)
-    return field
+    return glass
 
 
-def glass_like(light: Floats, spacing: Spacing) -> Bools:
-    """Which pixels could be bare glass by their own looks: bright, flat, hardly coloured and not pinkish."""
-    red, green, blue = np.moveaxis(light, -1, 0)
-    brightness = light.mean(axis=-1)
-    tint = light.max(axis=-1) - light.min(axis=-1)
-    pinkness = green - (red + blue) / 2
-    return (brightness < 0.3) & (tint < 0.1) & (pinkness < 0.02) & (spread(brightness, spacing) < FLAT)
+def _surface(shape: tuple[int, int], rows: Places, cols: Places, light: Floats) -> Glass:
+    """Least squares with a little damping, so that what lies far from all samples stays sober."""
+    terms = np.stack(np.broadcast_arrays(*_terms(shape, rows, cols)))
+    damping = 1e-3 * terms.shape[1] * np.diag([0.0, 1, 1, 1, 1, 1])
+    centre = light.mean(axis=1, keepdims=True, dtype=np.float64)
+    weights = np.linalg.solve(terms @ terms.T + damping, terms @ (light - centre).T).T
+    weights[:, :1] += centre
+    low, high = np.percentile(light, [1, 99], axis=1).astype(np.float32)
+    return Glass(shape, weights.astype(np.float32), low - np.float32(0.005), high + np.float32(0.005))
 
 
-def _surface(light: Floats, members: Bools) -> Floats:
-    """The quadratic surface through the members, kept within the range of their values."""
-    rows, cols = np.nonzero(members)
-    keep = slice(None, None, max(1, len(rows) // 20_000))
-    rows, cols = rows[keep], cols[keep]
-    values = light[rows, cols].astype(np.float64)
-    height, width = members.shape
-    y, x = 2 * rows / height - 1, 2 * cols / width - 1
-    terms = _quadratic(y, x)
-    calm = np.diag([0.0, *[1e-3 * len(rows)] * 5])
-    centre = values.mean(axis=0)
-    weights = np.linalg.solve(terms.T @ terms + calm + 1e-9 * np.eye(6), terms.T @ (values - centre))
-    low, high = np.percentile(values, [1, 99], axis=0)
-    grid_y, grid_x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    field = _quadratic(grid_y, grid_x) @ weights.astype(np.float32) + centre.astype(np.float32)
-    return np.clip(field, low - 0.005, high + 0.005).astype(np.float32)
-
-
-def _quadratic(y: NDArray[np.floating], x: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+def _terms(shape: tuple[int, int], rows: Places, cols: Places) -> list[Floats]:
+    y = (2 * rows / shape[0] - 1).astype(np.float32)
+    x = (2 * cols / shape[1] - 1).astype(np.float32)
+    return [np.ones_like(x), x, y, x * x, x * y, y * y]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CACHE_BYTES = 32 << 20
-"""Decoded tiles kept per open slide: two rows of 60 tiles of 256 px, so that neighbours are not decoded twice."""
+"""Decoded tiles kept per open slide, some 120 of 256 px, so that reads side by side decode them once."""
 
 SPACING_PROPERTIES = {
     "aperio": "aperio.MPP",
@@ -34,7 +34,7 @@ SPACING_PROPERTIES = {
 
 
 class OpenSlideSlide(Slide):
-    """A slide read by OpenSlide, whose origin and size are those of the scanned bounds where the file gives them."""
+    """A slide read by OpenSlide; its origin and size are those of the scanned bounds, if there are any."""
 
     def __init__(self, path: Path, spacing: float | None = None) -> None:
         """Open a slide.
@@ -95,8 +95,8 @@ class OpenSlideSlide(Slide):
     def _location(self, level: int, x: int, y: int) -> tuple[int, int]:
         """The level-0 px, in OpenSlide's frame, from which its level begins at (x, y) or next to it.
 
-        OpenSlide divides level-0 px by its own downsample, the mean ratio of the sides, and shifts the picture by
-        the fraction that is left.
+        OpenSlide divides level-0 px by its own downsample, the mean ratio of the sides, and shifts the
+        picture by the fraction that is left.
         """
         downsample, own = self._downsamples[level], self.levels[level]
         return (
@@ -175,7 +175,8 @@ def _within(level: Level, bounds: Box) -> Level:
     """The part of a level that the bounds cover."""
     return Level(
         Size(
-            max(1, round(bounds.width / level.downsample_x)), max(1, round(bounds.height / level.downsample_y))
+            max(1, round(bounds.width / level.downsample_x)),
+            max(1, round(bounds.height / level.downsample_y)),
         ),
         level.downsample_x,
         level.downsample_y,
@@ -201,7 +202,7 @@ def _facts(properties: Mapping[str, str], bounds: Box | None) -> SlideFacts:
     if _spacing(properties):
         name = SPACING_PROPERTIES.get(vendor, "")
         raw = properties.get(name)
-        source = f"openslide.mpp-x/y from {name} = {raw}" if raw else "openslide.mpp-x/y"
+        source = f"{vendor} {name.rsplit('.')[-1]} = {raw}" if raw else f"{vendor}, openslide.mpp-x"
     return SlideFacts(
         reader="OpenSlide",
         vendor=vendor,

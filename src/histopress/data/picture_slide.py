@@ -1,4 +1,4 @@
-"""The reader for plain pictures (PNG, JPEG, TIFF): one level, held in memory, with a spacing that is mostly given."""
+"""The reader for plain pictures (PNG, JPEG, TIFF): one level, held in memory, mostly with a given spacing."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ ORIENTATION = 0x0112
 
 
 class PictureSlide(Slide):
-    """A plain picture. Its stored pixels are used as they are: an EXIF orientation is reported and not applied.
+    """A plain picture.
 
-    Its resolution tag counts as its spacing only when that is plausible for a microscope: the 72, 96 or 300 dpi that
-    programs write into PNG and JPEG files say how to print it.
+    Its stored pixels are used as they lie in the file, as other tools that draw on slides do: an EXIF
+    orientation is reported and not applied. Its resolution tag counts as its spacing only when that is
+    plausible for a microscope: the 72, 96 or 300 dpi that programs write into PNG and JPEG files say how to
+    print it.
     """
 
     def __init__(self, path: Path, spacing: float | None = None) -> None:
@@ -84,7 +86,7 @@ class PictureSlide(Slide):
 
     def _read_level(self, level: int, x: int, y: int, size: Size) -> RGB:
         if self._closed:
-            raise UnreadableSlideError(f"{self.path}: the picture was closed; read inside of its `with` block")
+            raise UnreadableSlideError(f"{self.path}: the slide was closed; read inside of its `with` block")
         with self._lock:
             if self._pixels is None:
                 self._pixels = _decode(self.path)
@@ -133,8 +135,8 @@ def _check_mode(path: Path, image: Image) -> None:
         )
     if image.mode not in MODES or bits > 8:
         raise UnreadableSlideError(
-            f"{path}: the picture has {bits} bits a channel (Pillow mode {image.mode}), expected 8-bit RGB or grey; "
-            "convert it, choosing yourself which values become black and white"
+            f"{path}: the picture has {bits} bits a channel (Pillow mode {image.mode}), expected 8-bit RGB "
+            "or grey; convert it, choosing yourself which values become black and white"
         )
 
 
@@ -171,7 +173,7 @@ def _on_white(image: Image) -> RGB:
 
 
 def _spacing(image: Image) -> tuple[Spacing | None, str]:
-    """The spacing that a resolution tag states and where it was found; none if it is not one of a microscope."""
+    """The spacing in a resolution tag and which tag it is; none if it is not one of a microscope."""
     spacing, source = _tiff_spacing(image) if image.format == "TIFF" else _dpi_spacing(image)
     return (spacing, source) if spacing is not None and spacing.plausible else (None, "")
 

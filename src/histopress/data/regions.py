@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from histopress.core.geometry import Spacing
+from histopress.data.bands import bands
 
 Bools = NDArray[np.bool_]
 
@@ -16,21 +19,20 @@ def area_px(um2: float, spacing: Spacing) -> float:
     return um2 / (spacing.x * spacing.y)
 
 
-def disk(radius: float, spacing: Spacing) -> Bools:
-    """All pixels whose centre is within a radius in um of the middle one."""
-    down, right = int(radius / spacing.y), int(radius / spacing.x)
-    y, x = np.mgrid[-down : down + 1, -right : right + 1]
-    return np.asarray((y * spacing.y) ** 2 + (x * spacing.x) ** 2 <= radius**2 * 1.0001)
-
-
 def grown(mask: Bools, radius: float, spacing: Spacing) -> Bools:
     """The mask and all that is within a radius in um of it."""
-    return np.asarray(ndimage.binary_dilation(mask, disk(radius, spacing)))
+    result = mask.copy()
+    for band in bands(mask.shape, ceil(radius / spacing.y)):
+        seen = mask[band.seen]
+        if seen.any():
+            distance = ndimage.distance_transform_edt(~seen, sampling=(spacing.y, spacing.x))
+            result[band.wanted] = distance[band.inner] <= radius
+    return result
 
 
 def shrunk(mask: Bools, radius: float, spacing: Spacing) -> Bools:
     """What is further than a radius in um from the outside of the mask; beyond the picture counts as inside."""
-    return np.asarray(ndimage.binary_erosion(mask, disk(radius, spacing), border_value=1))
+    return ~grown(~mask, radius, spacing)
 
 
 def closed(mask: Bools, radius: float, spacing: Spacing) -> Bools:
@@ -38,18 +40,23 @@ def closed(mask: Bools, radius: float, spacing: Spacing) -> Bools:
     return shrunk(grown(mask, radius, spacing), radius, spacing)
 
 
+def opened(mask: Bools, radius: float, spacing: Spacing) -> Bools:
+    """The mask without what is narrower than twice a radius in um."""
+    return grown(shrunk(mask, radius, spacing), radius, spacing)
+
+
 def filled(mask: Bools, largest: float, spacing: Spacing) -> Bools:
-    """The mask with every enclosed hole of up to `largest` um^2 filled; holes open to the border stay."""
+    """The mask with every hole of up to `largest` um^2 filled, be it enclosed or cut by the border."""
+    if not mask.any():
+        return mask
     labels, count = ndimage.label(~mask)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    small = sizes <= area_px(largest, spacing)
-    small[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
+    small = np.bincount(labels.ravel(), minlength=count + 1) <= area_px(largest, spacing)
     small[0] = True
     return np.asarray(small[labels])
 
 
 def solid(mask: Bools, smallest: float, thinnest: float, spacing: Spacing) -> Bools:
-    """The connected parts that are large enough and not everywhere thinner than `thinnest` um.
+    """The connected parts that are large enough and not everywhere thin.
 
     Args:
         mask: (rows, cols).

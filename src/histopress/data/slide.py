@@ -45,9 +45,9 @@ class Level:
     def of(cls, size: Size, full: Size, exact: bool = True) -> Level:
         """The level of this size in a slide whose level 0 has the full size.
 
-        Pyramids are made by merging k x k pixels, and what is left over at the far edges is dropped or padded:
-        a level of 2221 px below 4443 px has a downsample of 2, not of 2.0005. Only where no whole k explains
-        both sides are the ratios of the sides taken.
+        Pyramids are made by merging k x k pixels, and what is left over at the far edges is dropped or
+        padded: a level of 2221 px below 4443 px has a downsample of 2, not of 2.0005. Only where no whole k
+        explains both sides are the ratios of the sides taken.
         """
         ratio_x, ratio_y = full.width / size.width, full.height / size.height
         k = round(ratio_x if full.width > full.height else ratio_y)
@@ -112,6 +112,11 @@ class Slide(ABC):
         self._stored_spacing = stored_spacing
 
     @property
+    def stated_spacing(self) -> Spacing | None:
+        """um/px of level 0 that the file states, plausible or not; None if it states none."""
+        return self._stored_spacing
+
+    @property
     def spacing(self) -> Spacing:
         """um/px of level 0: the given one, or else the one that the file states.
 
@@ -134,9 +139,9 @@ class Slide(ABC):
         return spacing
 
     def _what_is_stated(self) -> str:
-        power = self.facts.objective_power
-        hint = f" (it names an objective of {power}x, but that does not tell the size of a pixel)" if power else ""
-        return f"the file states no spacing{hint}"
+        if power := self.facts.objective_power:
+            return f"the file states no spacing (an objective of {power}x does not tell the size of a pixel)"
+        return "the file states no spacing"
 
     def read(self, box: Box, spacing: Spacing) -> RGB:
         """The pixels of a box at a spacing, antialiased, from the best stored level.
@@ -159,8 +164,8 @@ class Slide(ABC):
         """The whole slide at a spacing, read block by block.
 
         Returns:
-            (height, width, 3) uint8: as many pixels of exactly this spacing as it takes to cover the slide, from its
-            origin. The last row and column may reach beyond the slide, where they are white.
+            (height, width, 3) uint8: as many pixels of exactly this spacing as it takes to cover the slide,
+            from its origin. The last row and column may reach beyond the slide, where they are white.
 
         Raises:
             UnreadableSlideError: pixels could not be decoded.
@@ -173,10 +178,21 @@ class Slide(ABC):
         return self._picture(Box(0.0, 0.0, cols * step_x, rows * step_y), Size(cols, rows))
 
     def overview(self, longest: int) -> RGB:
-        """The whole slide with so many pixels along its longer side; needs no spacing, so it is for eyes only."""
+        """The whole slide, its longer side at most so many px; needs no spacing, as it is for eyes only."""
         factor = max(1.0, max(self.size.shape) / longest)
         wanted = Size(max(1, round(self.size.width / factor)), max(1, round(self.size.height / factor)))
         return self._picture(Box.whole(self.size), wanted)
+
+    def stored(self, level: int, x: int, y: int, size: Size) -> RGB:
+        """Pixels of one level as they are stored, white outside of it; needs no spacing.
+
+        Args:
+            level: its number.
+            x: px of the level.
+            y: px of the level.
+            size: px of the level.
+        """
+        return self._patch(level, x, y, size).pixels
 
     def _picture(self, box: Box, wanted: Size) -> RGB:
         index = self._best_level(min(box.width / wanted.width, box.height / wanted.height))
@@ -190,8 +206,8 @@ class Slide(ABC):
         return resample(partial(self._patch, index), on_level, wanted, level.exact)
 
     def _best_level(self, ratio: float) -> int:
-        """The coarsest level that is not coarser than wanted (1 % tolerance, as spacings are rounded in files)."""
-        fine = [i for i, l in enumerate(self.levels) if max(l.downsample_x, l.downsample_y) <= ratio * 1.01]
+        """The coarsest level that is not coarser than wanted; by 1 % it may be, as spacings are rounded."""
+        fine = [i for i, v in enumerate(self.levels) if max(v.downsample_x, v.downsample_y) <= ratio * 1.01]
         return fine[-1] if fine else 0
 
     def _patch(self, index: int, x: int, y: int, size: Size) -> Patch:
@@ -214,7 +230,7 @@ class Slide(ABC):
         """Stored pixels of one level, never asked for beyond it; raises UnreadableSlideError."""
 
     def _begins(self, level: int, x: int, y: int) -> Point:
-        """Where pixels asked for at (x, y) really begin, px of the level; elsewhere only if it is not exact."""
+        """Where pixels asked for at (x, y) really begin, px of the level; elsewhere only if not exact."""
         return Point(x, y)
 
     @abstractmethod
@@ -237,8 +253,8 @@ def open_slide(path: str | Path, spacing: float | None = None) -> Slide:
     """Open a slide or a plain picture.
 
     OpenSlide is asked first (SVS, NDPI, MRXS, SCN, BIF, VMS, DICOM, tiled TIFF, ...); what it does not know
-    is tried as a plain picture (PNG, JPEG, TIFF). A slide that OpenSlide knows but cannot open is an error: it is
-    never read as a picture instead, which would lose its spacing and its levels.
+    is tried as a plain picture (PNG, JPEG, TIFF). A slide that OpenSlide knows but cannot open is an error:
+    it is never read as a picture instead, which would lose its spacing and its levels.
 
     Args:
         path: the file.

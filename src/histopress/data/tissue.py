@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from histopress.core.geometry import Lattice, Size, Spacing
 
 if TYPE_CHECKING:
     from histopress.data.slide import RGB, Slide
+
+CALM_UM = 3.0
+"""Standard deviation of the smoothing that takes the noise out of colours."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class TissueRecipe:
     plain: float = 0.05
     grey: float = 0.2
     pens: bool = True
-    gap: float = 24.0
+    gap: float = 40.0
     holes: float = 50_000.0
     thinnest: float = 40.0
     smallest: float = 20_000.0
@@ -99,30 +103,43 @@ def find_tissue(picture: RGB, spacing: Spacing, recipe: TissueRecipe) -> TissueM
         spacing: um/px of the picture, best between 4 and 16.
         recipe: thresholds and sizes.
     """
-    from scipy import ndimage
-
-    from histopress.data.glass import FLAT, optical_density, spread
-    from histopress.data.ink import find_ink
+    from histopress.data.bands import bands
+    from histopress.data.glass import FLAT_UM, find_glass
+    from histopress.data.ink import find_ink, ink_hues, without_ink
     from histopress.data.regions import closed, filled, solid
 
-    density = optical_density(picture, spacing)
-    calm = (5 / spacing.y, 5 / spacing.x, 0)
-    smooth = ndimage.gaussian_filter(density, calm)
-    depth = density.mean(axis=-1)
-    colour = smooth.max(axis=-1) - smooth.min(axis=-1)
-    textured = spread(depth, spacing) > FLAT
-    stained = ((colour > recipe.plain) | (colour > recipe.faint) & textured) & (
-        colour > recipe.grey * smooth.mean(axis=-1)
-    )
-    ink = find_ink(density, stained, spacing) if recipe.pens else np.zeros_like(stained)
+    glass = find_glass(picture, spacing)
+    stained, sure, likely = np.zeros((3, *picture.shape[:2]), bool)
+    for band in bands(picture.shape, math.ceil(FLAT_UM / spacing.y)):
+        density = glass.density(picture[band.seen], band.seen.start)
+        stained[band.wanted] = look_stained(density, spacing, recipe)[band.inner]
+        sure[band.wanted], likely[band.wanted] = (hue[band.inner] for hue in ink_hues(density))
+    ink = find_ink(sure, likely, stained, spacing) if recipe.pens else np.zeros_like(stained)
     tissue = closed(stained & ~ink, recipe.gap, spacing)
-    tissue = filled(tissue, recipe.holes, spacing) & ~ink
+    tissue = without_ink(filled(tissue, recipe.holes, spacing), ink, spacing)
     return TissueMask(solid(tissue, recipe.smallest, recipe.thinnest, spacing), spacing)
+
+
+def look_stained(density: NDArray[np.float32], spacing: Spacing, recipe: TissueRecipe) -> NDArray[np.bool_]:
+    """Which pixels are stained, by their own looks and those of their surroundings; pen marks may be, too.
+
+    Args:
+        density: optical density, (3, rows, cols).
+        spacing: um/px.
+        recipe: its thresholds are used.
+    """
+    from scipy import ndimage
+
+    from histopress.data.glass import FLAT, spread
+
+    textured = spread(density.mean(axis=0), spacing) > FLAT
+    calm = ndimage.gaussian_filter(density, (0, CALM_UM / spacing.y, CALM_UM / spacing.x))
+    colour = calm.max(axis=0) - calm.min(axis=0)
+    coloured = (colour > recipe.plain) | (colour > recipe.faint) & textured
+    return np.asarray(coloured & (colour > recipe.grey * calm.mean(axis=0)))
 
 
 def mask_slide(slide: Slide, recipe: TissueRecipe) -> TissueMask:
     """Tissue of a slide, found on a thumbnail of it."""
-    picture = slide.thumbnail(Spacing.square(recipe.spacing))
-    height, width = picture.shape[:2]
-    stored = slide.spacing
-    return find_tissue(picture, stored.scaled(slide.size.width / width, slide.size.height / height), recipe)
+    spacing = Spacing.square(recipe.spacing)
+    return find_tissue(slide.thumbnail(spacing), spacing, recipe)

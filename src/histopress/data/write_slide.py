@@ -7,33 +7,23 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from histopress.core.files import whole
 from histopress.core.geometry import Size, Spacing
 from histopress.data.slide import RGB
-
-if TYPE_CHECKING:
-    from tifffile import TiffWriter
+from histopress.data.tiff_pages import Page, TiffPages
 
 Rows = Callable[[int, int], RGB]
-"""(start, stop) -> (stop - start, width, 3) uint8: a band of rows of level 0; each is asked for once, from the top."""
+"""(start, stop) -> (stop - start, width, 3) uint8: rows of level 0; asked for once, from top to bottom."""
 
-SHARED_COLOUR = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}
-"""Pixels along x and y that share one colour, as TIFF's YCbCrSubSampling has it."""
+SHARING = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}
+"""Pixels along x and y that share one colour."""
 
 LARGE = 1 << 30
 """px; from here on the file is a BigTIFF, as it could grow beyond the 4 GiB that a TIFF can address."""
-
-UM_PER_CM = 10_000.0
-
-JPEG, PLACEHOLDER = 7, 8
-"""Values of TIFF's Compression tag: JPEG, and deflate, see `_declare_jpeg`."""
-
-YCBCR_SUBSAMPLING = 530
-"""The TIFF tag of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +40,8 @@ class _Coding:
             raise ValueError(f"tiles of {self.tile} px, expected a multiple of 16")
         if self.factor not in (2, 4):
             raise ValueError(f"levels {self.factor} times coarser, expected 2 or 4")
-        if self.subsampling not in SHARED_COLOUR:
-            raise ValueError(f"subsampling {self.subsampling!r}, expected one of {', '.join(SHARED_COLOUR)}")
+        if self.subsampling not in SHARING:
+            raise ValueError(f"subsampling {self.subsampling!r}, expected one of {', '.join(SHARING)}")
 
 
 def write_slide(
@@ -67,8 +57,9 @@ def write_slide(
 ) -> None:
     """Write a slide; the file is whole or absent.
 
-    Memory holds a few bands of tiles whatever the height of the slide, if `rows` is a function. Each level is made of
-    means of the pixels of the one above it, before JPEG touches them; the last level is the first that fits one tile.
+    Memory holds a few bands of tiles whatever the height of the slide, if `rows` is a function. Each level is
+    made of means of the pixels of the one above it, before JPEG touches them; the last level is the first
+    that fits one tile.
 
     Args:
         path: ends in .tif or .tiff.
@@ -78,24 +69,25 @@ def write_slide(
         quality: of JPEG, 1 to 100.
         tile: px a side of the stored tiles, a multiple of 16.
         factor: how many times coarser each level is than the one above it, 2 or 4.
-        subsampling: of colour: "444" keeps it sharp, "422" halves it along x, "420" along x and y as scanners do.
+        subsampling: of colour: "444" keeps it sharp, "422" halves it along x, "420" both ways as scanners do.
 
     Raises:
         ValueError: an option is out of range, or `rows` gives arrays of another shape or type than asked for.
     """
-    import tifffile
-
     coding = _Coding(quality, tile, factor, subsampling)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path.parent) as spool, whole(path) as partial:
+    with (
+        tempfile.TemporaryFile(dir=path.parent) as spool,
+        whole(path) as partial,
+        partial.open("wb") as file,
+    ):
+        pages = TiffPages(file, big=size.width * size.height >= LARGE)
         first = _Level(size, coding, spool)
-        with tifffile.TiffWriter(partial, bigtiff=size.width * size.height >= LARGE) as tiff:
-            _write_page(tiff, first, spacing, _tiles(first, rows))
-            for level in first.lower():
-                spacing = spacing.scaled(factor, factor)
-                _write_page(tiff, level, spacing, level.spooled(), reduced=True)
-        _declare_jpeg(partial)
+        pages.append(first.page(spacing, reduced=False), _tiles(first, rows))
+        for level in first.lower():
+            spacing = spacing.scaled(factor, factor)
+            pages.append(level.page(spacing, reduced=True), level.spooled())
 
 
 def _tiles(level: _Level, rows: Rows | RGB) -> Iterator[bytes]:
@@ -128,6 +120,10 @@ class _Level:
         while level is not None:
             yield level
             level = level.below
+
+    def page(self, spacing: Spacing, reduced: bool) -> Page:
+        """What the page of this level is like."""
+        return Page(self.size, spacing, self.coding.tile, SHARING[self.coding.subsampling], reduced)
 
     def push(self, rows: RGB, last: bool) -> Iterator[bytes]:
         """Take rows; gives encoded tiles whenever a band of them is full."""
@@ -170,36 +166,3 @@ def _encode(band: RGB, coding: _Coding) -> Iterator[bytes]:
     for left in range(0, width, side):
         tile = np.ascontiguousarray(padded[:, left : left + side])
         yield simplejpeg.encode_jpeg(tile, coding.quality, "RGB", coding.subsampling)
-
-
-def _write_page(
-    tiff: TiffWriter, level: _Level, spacing: Spacing, tiles: Iterator[bytes], reduced: bool = False
-) -> None:
-    coding = level.coding
-    tiff.write(
-        tiles,
-        shape=(*level.size.shape, 3),
-        dtype=np.uint8,
-        tile=(coding.tile, coding.tile),
-        photometric="ycbcr",
-        compression=PLACEHOLDER,
-        subfiletype=int(reduced),
-        resolution=(UM_PER_CM / spacing.x, UM_PER_CM / spacing.y),
-        resolutionunit="CENTIMETER",
-        software="histopress",
-        extratags=[(YCBCR_SUBSAMPLING, "H", 2, SHARED_COLOUR[coding.subsampling], True)],
-        metadata=None,
-    )
-
-
-def _declare_jpeg(path: Path) -> None:
-    """Name the compression that the tiles really have.
-
-    tifffile wants its own JPEG encoder (imagecodecs) to be there before it writes that tag, even if it gets tiles
-    that are encoded already; so the pages are written under another name first.
-    """
-    import tifffile
-
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        for page in tiff.pages:
-            page.tags["Compression"].overwrite(JPEG)

@@ -10,7 +10,7 @@ A name is `NAME[:ARGUMENT]`. The argument is a path, or settings as `key=value,k
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,7 +94,7 @@ def load_encoder(name: str, **settings: float) -> Encoder:
                 f"encoder {name!r} ends in a colon; leave it out, or write what belongs behind it"
             )
         return LOADERS[kind](name, argument, settings)
-    if Path(name).expanduser().is_dir():
+    if name and Path(name).expanduser().is_dir():
         return _saved(name, name, settings)
     raise EncoderError(
         f"no encoder {name!r}; {_suggestion(kind)}known: {', '.join(e.name for e in listing())}"
@@ -171,6 +171,17 @@ def listing() -> list[EncoderEntry]:
             "an encoder that was trained or saved here; the folder alone will do as well",
         ),
     ]  # fmt: skip
+
+
+def table(entries: Sequence[EncoderEntry]) -> str:
+    """The entries as text: for each a line of facts, and a line that says what it is."""
+    line = "{:14}{:>5}{:>7}{:>9}  {}"
+    lines = [line.format("encoder", "dim", "um/px", "tile px", "licence")]
+    for entry in entries:
+        numbers = ("-" if n is None else f"{n:g}" for n in (entry.dim, entry.spacing, entry.tile))
+        lines.append(line.format(entry.name, *numbers, entry.licence))
+        lines.append(f"    {entry.note}{'' if entry.available else ' (not installed here)'}")
+    return "\n".join(lines)
 
 
 def _path(name: str, argument: str, given: dict[str, float]) -> Path:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from histopress.core.errors import GridError
 from histopress.core.files import whole
 from histopress.core.recipe import plain
-from histopress.data.slide import SlideReport, describe
 from histopress.data.slide_files import find_slides
+from histopress.data.slide_report import SlideReport, describe
 from histopress.grids.grid import FeatureGrid
 from histopress.grids.store import find_grids, is_grid, read_grid
 

@@ -168,7 +168,8 @@ class PhantomSlide:
         stain: colours and camera.
         anatomy: everything benign.
         tumour: the lesion, or none.
-        seed: of textures and cells.
+        seed: of outlines and cells.
+        texture_seed: of the textures, which all slides of a cohort share.
     """
 
     slide: str
@@ -180,6 +181,7 @@ class PhantomSlide:
     anatomy: Anatomy
     tumour: Tumour | None
     seed: int
+    texture_seed: int
 
     @property
     def label(self) -> str:
@@ -226,6 +228,7 @@ def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
         anatomy=anatomy,
         tumour=_tumour(lesion, recipe, anatomy.pieces) if place.positive else None,
         seed=int(look.integers(2**32)),
+        texture_seed=recipe.seed,
     )
 
 
@@ -250,7 +253,7 @@ def _stain(rng: np.random.Generator, variation: float, site: int) -> Stain:
     lean = (0.05, -0.05)[site] * variation
     hue = rng.normal(0, 0.035 * variation, (2, 3))
     strength = np.exp(rng.normal(0, 0.13 * variation, 2) + (lean, -lean))
-    haematoxylin = (np.array([0.60, 0.72, 0.36]) + hue[0]) * 2.3 * strength[0]
+    haematoxylin = (np.array([0.57, 0.71, 0.41]) + hue[0]) * 2.3 * strength[0]
     eosin = (np.array([0.16, 0.80, 0.50]) + hue[1] * (0.8, 1, 1.6)) * 1.25 * strength[1]
     glass = rng.uniform(237, 249) + rng.normal(0, 1.2 * variation, 3)
     return Stain(
@@ -276,8 +279,8 @@ def _anatomy(rng: np.random.Generator, size: Size, spacing: float) -> Anatomy:
         pieces=pieces,
         aggregates=tuple(_inside(rng, pieces, rng.uniform(60, 190) / spacing) for _ in range(count)),
         fat=float(rng.uniform(0.0, 0.25)),
-        glandular=float(rng.uniform(0.25, 0.7)),
-        gland_pitch=float(rng.uniform(130, 210)),
+        glandular=float(rng.uniform(0.35, 0.85)),
+        gland_pitch=float(rng.uniform(100, 170)),
         gland_lumen=float(rng.uniform(0.5, 0.95)),
         gland_nucleus=float(rng.uniform(7.5, 10)),
         stratified=float(rng.uniform(0, 0.5)),

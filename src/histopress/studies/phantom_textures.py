@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Field = NDArray[np.float32]
 Grey = NDArray[np.uint8]
 
-BLOCK = 512
+BLOCK = 256
 """px a side of the squares in which slides are painted."""
 MARGIN = 4
 """px around a block that its blur may look at."""
@@ -72,18 +72,17 @@ def textures(seed: int, spacing: float) -> Textures:
         seed: of the cohort.
         spacing: um/px of the slides.
     """
-    rng = np.random.default_rng([seed, 3])
-    collagen, directions = _collagen(rng, 1024, spacing)
+    rng, um = np.random.default_rng([seed, 3]), 1 / spacing
+    collagen, directions = _collagen(rng, 1024, um)
     fibres = _seamless(collagen, 42)
-    grains = _smooth(rng, 512, 0.6 / spacing, 0.6 / spacing) + _smooth(rng, 512, 3 / spacing, 3 / spacing)
     return Textures(
         collagen=fibres,
         across=fibres.turned(),
         directions=directions,
-        cytoplasm=_seamless(grains, 25),
-        borders=_wrapped(_walls(rng, 512, cell=11 / spacing, wall=0.7 / spacing)),
-        septa=_wrapped(_walls(rng, 1024, cell=55 / spacing, wall=1.1 / spacing)),
-        noise=_seamless(_smooth(rng, 512, 0.5, 0.5), 16),
+        cytoplasm=_seamless(_smooth(rng, 512, 0.6 * um) + _smooth(rng, 512, 3 * um), 25),
+        borders=_wrapped(_walls(rng, 512, cell=11 * um, wall=0.6 * um)),
+        septa=_wrapped(_walls(rng, 1024, cell=55 * um, wall=0.7 * um)),
+        noise=_seamless(_smooth(rng, 512, 0.5), 16),
     )
 
 
@@ -104,54 +103,67 @@ def _spectrum(rng: np.random.Generator, side: int) -> NDArray[np.complex64]:
     return np.asarray(fft.rfft2(white), dtype=np.complex64)
 
 
-def _filtered(
-    spectrum: NDArray[np.complex64], side: int, along: float, across: float, angle: float = 0.0
-) -> Field:
-    """White noise smeared by a Gaussian of these standard deviations (px); mean 0, standard deviation 1."""
+def _field(spectrum: NDArray[np.complex64]) -> Field:
+    """The picture of a spectrum, scaled to mean 0 and standard deviation 1."""
     from scipy import fft
 
-    v, u = np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij")
-    a, b = u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
-    gain = np.exp(-2 * np.pi**2 * ((along * a) ** 2 + (across * b) ** 2)).astype(np.float32)
-    gain[0, 0] = 0
-    field = np.asarray(fft.irfft2(spectrum * gain, s=(side, side)), dtype=np.float32)
+    side = len(spectrum)
+    field = np.asarray(fft.irfft2(spectrum, s=(side, side)), dtype=np.float32)
+    field -= field.mean()
     return field / field.std()
 
 
-def _smooth(rng: np.random.Generator, side: int, along: float, across: float) -> Field:
-    return _filtered(_spectrum(rng, side), side, along, across)
+def _smear(side: int, along: float, across: float, angle: float = 0.0) -> Field:
+    """Spectrum of a Gaussian of mass 1 with these standard deviations (px), scaled to keep the power of noise."""
+    v, u = np.fft.fftfreq(side).astype(np.float32)[:, None], np.fft.rfftfreq(side).astype(np.float32)
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    a, b = np.float32(along) * (u * cos + v * sin), np.float32(across) * (v * cos - u * sin)
+    return np.asarray(np.sqrt(along * across) * np.exp(-2 * np.pi**2 * (a * a + b * b)), dtype=np.float32)
 
 
-def _collagen(rng: np.random.Generator, side: int, spacing: float) -> tuple[Field, NDArray[np.uint8]]:
+def _smooth(rng: np.random.Generator, side: int, scale: float) -> Field:
+    """Noise smoothed by a Gaussian of this standard deviation (px)."""
+    return _field(_spectrum(rng, side) * _smear(side, scale, scale))
+
+
+def _collagen(rng: np.random.Generator, side: int, um: float) -> tuple[Field, NDArray[np.uint8]]:
     """Fibres that follow a slowly turning direction, and that direction in px eight times coarser."""
-    turn = 0.45 * _smooth(rng, side, 45 / spacing, 45 / spacing) + 0.12 * _smooth(rng, side, 9 / spacing, 9 / spacing)
-    position = (0.3 + turn) / np.pi * DIRECTIONS
+    turn = 0.45 * _smooth(rng, side, 45 * um) + 0.14 * _smooth(rng, side, 9 * um)
+    position = (0.3 + turn) / np.float32(np.pi) * DIRECTIONS
     fine, bundles = _spectrum(rng, side), _spectrum(rng, side)
     total = np.zeros((side, side), np.float32)
     for k in range(DIRECTIONS):
-        away = np.abs((position - k + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2)
-        weight = np.maximum(1 - away, 0)
         angle = k * np.pi / DIRECTIONS
-        fibres = 0.75 * _filtered(bundles, side, 16 / spacing, 1.6 / spacing, angle)
-        fibres += 0.55 * _filtered(fine, side, 6 / spacing, 0.55 / spacing, angle)
-        total += weight * fibres
+        thick, thin = _smear(side, 13 * um, 1.7 * um, angle), _smear(side, 4.5 * um, 0.55 * um, angle)
+        away = np.abs((position - k + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2)
+        total += np.maximum(1 - away, 0) * _field(0.7 * bundles * thick + 0.6 * fine * thin)
     nearest = np.rint(position).astype(np.int64) % DIRECTIONS
     return total, nearest[4::8, 4::8].astype(np.uint8)
 
 
 def _walls(rng: np.random.Generator, side: int, cell: float, wall: float) -> Grey:
-    """Walls between the cells of a seamless Voronoi diagram; `cell` is their mean width, `wall` a half width (px)."""
+    """Walls between the cells of a seamless Voronoi diagram; `cell` is their mean width, `wall` half a width (px)."""
     from scipy.spatial import cKDTree
 
     pitch = max(2, round(side / cell))
     corner = np.stack(np.meshgrid(np.arange(pitch), np.arange(pitch), indexing="ij"), -1).reshape(-1, 2)
     seeds = ((corner + 0.9 * rng.uniform(size=corner.shape)) * side / pitch) % side
-    rows, cols = np.mgrid[:side, :side].astype(np.float32)
-    warp = [_smooth(rng, side, cell / 5, cell / 5) * cell / 14 for _ in range(2)]
-    where = np.stack([(rows + warp[0]) % side, (cols + warp[1]) % side], -1).reshape(-1, 2)
-    near, index = cKDTree(seeds, boxsize=side).query(where, k=2)
+    bend = [_smooth(rng, side, cell / 5)[::2, ::2] * cell / 14 for _ in range(2)]
+    where = np.mgrid[:side:2, :side:2].astype(np.float32) + 0.5 + np.stack(bend)
+    near, index = cKDTree(seeds, boxsize=side).query(where.reshape(2, -1).T % side, k=2)
     apart = seeds[index[:, 1]] - seeds[index[:, 0]]
     apart -= side * np.rint(apart / side)
     to_wall = (near[:, 1] ** 2 - near[:, 0] ** 2) / (2 * np.linalg.norm(apart, axis=1))
-    thick = wall * np.exp(0.4 * _smooth(rng, side, cell, cell)).ravel()
-    return (255 * np.exp(-0.5 * (to_wall / thick) ** 2)).reshape(side, side).astype(np.uint8)
+    thick = wall * np.exp(0.4 * _smooth(rng, side, cell))
+    distance = _doubled(to_wall.reshape(side // 2, side // 2))
+    return np.asarray(255 * np.exp(-0.5 * (distance / thick) ** 2), dtype=np.uint8)
+
+
+def _doubled(values: NDArray[np.float64]) -> Field:
+    """A seamless map at half the spacing."""
+    from PIL import Image
+
+    side = 2 * len(values)
+    image = Image.fromarray(np.pad(values.astype(np.float32), 1, mode="wrap"))
+    box = (1, 1, 1 + side // 2, 1 + side // 2)
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))

@@ -1,0 +1,204 @@
+"""Results: the scores of one table and target, with intervals, fold by fold, and what a reader must know."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from histopress.metrics.cases import Answers, Cases
+from histopress.metrics.intervals import draw_resamples
+from histopress.metrics.measures import Measure, measures
+
+PILOT = 30
+"""Patients of the rarest class below which readers are told that the figures are those of a pilot."""
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How intervals are made: bootstrap resamples, their seed, and the confidence level."""
+
+    resamples: int
+    seed: int
+    level: float
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """The score of the patients that one run answered; NaN and a note where it is undefined."""
+
+    run: str
+    patients: int
+    value: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score with its interval, over all patients and run by run.
+
+    Attributes:
+        name: in files.
+        label: in words.
+        meaning: one sentence.
+        value: over all patients; NaN where undefined.
+        low: lower limit.
+        high: upper limit.
+        method: how the limits were found.
+        note: why the value is undefined, or what it leaves out.
+        runs: run by run, ensembles aside.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    value: float
+    low: float
+    high: float
+    method: str
+    note: str
+    runs: tuple[FoldScore, ...]
+
+    @property
+    def run_mean(self) -> float:
+        """Mean over the runs in which the score is defined."""
+        values = self._defined()
+        return float(np.mean(values)) if values else math.nan
+
+    @property
+    def run_sd(self) -> float:
+        """Standard deviation over those runs; NaN for fewer than two."""
+        values = self._defined()
+        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+    def _defined(self) -> list[float]:
+        return [run.value for run in self.runs if math.isfinite(run.value)]
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return f"{self.label} undefined ({self.note})"
+        limits = f" [{number(self.low)}, {number(self.high)}]" if math.isfinite(self.low) else ""
+        return f"{self.label} {number(self.value)}{limits}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one predictions table is worth for one target.
+
+    Attributes:
+        name: of the table.
+        source: path and hash of the table.
+        target: label column.
+        answers: the patients and what was answered.
+        scores: the first is the headline.
+        notes: sentences a reader must know.
+    """
+
+    name: str
+    source: str
+    target: str
+    answers: Answers
+    scores: tuple[Score, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def cases(self) -> Cases:
+        """Every patient once."""
+        return self.answers.pooled
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As plain values for JSON; None for what is undefined."""
+        return {
+            "table": self.name,
+            "source": self.source,
+            "target": self.target,
+            "kind": self.cases.kind,
+            "patients": len(self.cases),
+            "slides": self.answers.slides,
+            "classes": self.cases.counts,
+            "positive": self.cases.classes[-1] if self.cases.kind == "binary" else None,
+            "runs": sorted(self.answers.by_run),
+            "scores": [_plain_score(score) for score in self.scores],
+            "notes": list(self.notes),
+        }
+
+
+def assess(name: str, source: str, target: str, answers: Answers, sureness: Sureness) -> Result:
+    """Score the patients of one target, with intervals.
+
+    Args:
+        name: of the table.
+        source: path and hash of the table.
+        target: label column.
+        answers: see `cases.answers`.
+        sureness: how intervals are made.
+    """
+    cases = answers.pooled
+    classes = None if cases.kind == "regression" else cases.truth
+    counts = draw_resamples(cases.patients, classes, sureness.resamples, sureness.seed)
+    scored = []
+    for measure in measures(cases):
+        interval = measure.interval(cases, counts, sureness.level)
+        scored.append(
+            Score(
+                name=measure.name,
+                label=measure.label,
+                meaning=measure.meaning,
+                value=measure.of(cases),
+                low=interval.low,
+                high=interval.high,
+                method=interval.method,
+                note=measure.undefined(cases) or measure.note(cases),
+                runs=tuple(_run_score(measure, run, part) for run, part in answers.by_run.items()),
+            )
+        )
+    return Result(name, source, target, answers, tuple(scored), tuple(_notes(answers)))
+
+
+def number(value: float) -> str:
+    """Two decimals, or three digits for values of ten and more; "undefined" for NaN."""
+    if math.isnan(value):
+        return "undefined"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def _run_score(measure: Measure, run: str, cases: Cases) -> FoldScore:
+    return FoldScore(run, len(cases), measure.of(cases), measure.undefined(cases) or measure.note(cases))
+
+
+def _notes(answers: Answers) -> list[str]:
+    cases, notes = answers.pooled, []
+    if cases.smallest < PILOT:
+        who = "patients" if cases.kind == "regression" else "patients of the rarest class"
+        notes.append(f"{cases.smallest} {who}: figures of a pilot, which another cohort may well not repeat.")
+    absent = [name for name, n in cases.counts.items() if not n]
+    if absent:
+        notes.append(f"No patient is {', '.join(absent)}; the scores tell nothing of it.")
+    if answers.averaged:
+        notes.append("Each patient's answer is the mean of several models.")
+    return notes
+
+
+def _plain_score(score: Score) -> dict[str, Any]:
+    return {
+        "name": score.name,
+        "label": score.label,
+        "value": _finite(score.value),
+        "low": _finite(score.low),
+        "high": _finite(score.high),
+        "method": score.method,
+        "note": score.note,
+        "run_mean": _finite(score.run_mean),
+        "run_sd": _finite(score.run_sd),
+        "by_run": [
+            {"run": r.run, "patients": r.patients, "value": _finite(r.value), "note": r.note}
+            for r in score.runs
+        ],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
