@@ -129,4 +129,4 @@ def test_the_published_encoder_presses_a_real_slide(shared_data: Path, tmp_path:
     assert [p.name for p in output.glob("*.grid.zarr.zip")] == ["cmu-1-small-region.grid.zarr.zip"]
     assert run(["inspect", str(output), "-o", str(tmp_path / "pictures")]) == 0
     with Image.open(tmp_path / "pictures" / "cmu-1-small-region.png") as picture:
-        assert picture.size == (18 * 8, 24 * 8)
+        assert picture.size == (18 * 26, 24 * 26)

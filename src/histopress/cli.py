@@ -17,7 +17,7 @@ from histopress.core.errors import HistopressError, RecipeError
 
 R = TypeVar("R")
 
-Paths = Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...")]
+Paths = Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...", help_behavior_hint="(at least one)")]
 Output = Annotated[Path, arg(aliases=["-o"], metavar="PATH")]
 Flat = arg(name="")
 """Marks dataclasses whose fields are flags of the verb itself."""
@@ -74,9 +74,9 @@ class Given:
 
 
 def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
-        if word == flag:
-            return following
+    for at, word in enumerate(arguments):
+        if word == flag and at + 1 < len(arguments):
+            return arguments[at + 1]
         if word.startswith(f"{flag}="):
             return word.removeprefix(f"{flag}=")
     return None

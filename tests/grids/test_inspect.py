@@ -22,7 +22,7 @@ def test_a_grid_is_described_and_drawn(tmp_path: Path, make_grid: MakeGrid) -> N
     assert f"{len(grid)} with tissue" in report.as_text()
     assert "0.5 x 0.4 um/px" in report.as_text()
     with Image.open(tmp_path / "pictures" / "a.png") as drawn:
-        assert drawn.size == (grid.shape[1] * 8, grid.shape[0] * 8)
+        assert drawn.size == (grid.shape[1] * 16, grid.shape[0] * 16)
 
 
 def test_a_damaged_grid_is_a_problem_not_a_crash(tmp_path: Path, make_grid: MakeGrid) -> None:

@@ -51,7 +51,7 @@ class Failures:
     def add(self, item: str, error: Exception) -> None:
         """Record one failure."""
         reason = str(error) or type(error).__name__
-        log.error("%s: %s", item, reason)
+        log.error("%s", reason if reason.startswith(item) else f"{item}: {reason}")
         self.items.append(Failure(item, type(error).__name__, reason))
 
     def write(self, folder: Path) -> None:

@@ -102,7 +102,7 @@ def read_cohort(
     if "split" in table:
         table["split"] = checks.check_parts(table, problems)
     if check_files:
-        checks.check_files_exist(table, path.parent, problems)
+        checks.check_files_exist(table, problems)
     known = [c for c in COLUMNS if c in table]
     others = [c for c in table.columns if c not in known]
     for column in others:

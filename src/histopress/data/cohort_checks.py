@@ -144,7 +144,7 @@ def check_spacings(column: pd.Series[str], problems: Problems) -> pd.Series[floa
     return spacings
 
 
-def check_files_exist(table: pd.DataFrame, folder: Path, problems: Problems) -> None:
+def check_files_exist(table: pd.DataFrame, problems: Problems) -> None:
     """Every slide names a file that is there, and so does every mask that is given."""
     for row, slide, path in _rows(table, "slide", "path"):
         if path == "" and slide != "":
@@ -157,7 +157,7 @@ def check_files_exist(table: pd.DataFrame, folder: Path, problems: Problems) -> 
                 problems.add(
                     f"missing {'slide' if kind == 'path' else kind}",
                     row,
-                    f"{path} is not there, expected paths relative to {folder}, where the table lies; correct it",
+                    f"{path} is not there, expected paths relative to the table's folder; correct it",
                 )
 
 

@@ -70,7 +70,7 @@ def ink_hues(density: Floats) -> tuple[Bools, Bools]:
     dark = density.min(axis=0)
     colour = density.max(axis=0) - dark
     greenish = (red > 0.06) & (green < 0.85 * red) & (green < 0.92 * blue)
-    bluish = (red > 0.1) & (blue < 0.85 * red) & (green < np.clip(0.5 + 0.9 * red, 0.65, 1.05) * red)
+    bluish = (red > 0.1) & (blue < 0.85 * red) & (green < np.clip(0.5 + 0.9 * red, 0.65, 1.2) * red)
     reddish = (green > 0.12) & (red < 0.45 * green) & (blue > 0.65 * green) & (blue < 1.25 * green)
     black = dark > 0.7
     blackish = (dark > 0.35) & (colour < 0.35 * density.mean(axis=0))

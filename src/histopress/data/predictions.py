@@ -141,6 +141,6 @@ def _numbers(column: pd.Series[Any]) -> pd.Series[float]:
         row = int(np.argmax(wrong))
         found = column.iloc[row]
         raise PredictionsError(
-            f"predictions table, row {row + 2}: {column.name} is {found!r}, expected a finite number or nothing"
+            f"predictions table, row {row + 2}: {column.name} is {found!r}, expected a number or nothing"
         )
     return numbers

@@ -120,8 +120,8 @@ def _filtered(read: Reader, box: Box, wanted: Size) -> NDArray[np.uint8]:
     """By Pillow's HAMMING filter, or by BICUBIC where little is reduced or pixels are magnified.
 
     There HAMMING would pull pixels by up to 0.18 px towards the stored ones; BICUBIC is true to 0.02 px. Rows
-    go first and columns after them, always: Pillow would choose by the shape, and as it rounds in between, the
-    choice would show as a seam.
+    go first and columns after them, always: Pillow would choose by the shape, and as it rounds in between,
+    the choice would show as a seam.
     """
     from PIL import Image
 

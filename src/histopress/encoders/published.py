@@ -30,6 +30,10 @@ NIC_HINT = (
 )
 
 
+FOUR_TASKS = "a5a236c210ebad81"
+"""Identity of the published four-task encoder, whose licence is known."""
+
+
 class Layer(NamedTuple):
     """One layer of a Keras model: its class, its name, its settings, and the layers that feed it."""
 
@@ -96,11 +100,12 @@ def load_nic(path: Path) -> NetworkEncoder:
         raise EncoderError(f"{path} cannot be read as HDF5 ({error}); {NIC_HINT}") from error
     except EncoderError as error:
         raise EncoderError(f"{path}: {error}; {NIC_HINT}") from error
+    known = NetworkEncoder(network, name="nic", spacing=NIC_SPACING).card.identity == FOUR_TASKS
     return NetworkEncoder(
         network,
         name="nic",
         spacing=NIC_SPACING,
-        licence="MIT",
+        licence="MIT" if known else "not stated",
         source=f"Tellez et al., MIDL 2020, arXiv 2004.07041; file {path.name}",
     )
 

@@ -19,7 +19,8 @@ from histopress.grids.grid import FeatureGrid
 from histopress.grids.store import find_grids, is_grid, read_grid
 
 GLASS = 255
-CELL_PX = 8
+PICTURE_PX = 640
+"""The longer side of a grid's picture is about this long; large grids have one px a cell."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,17 @@ def describe_grid(path: Path, pictures: Path | None = None) -> GridReport:
 def _facts(grid: FeatureGrid, path: Path) -> dict[str, Any]:
     codes = grid.features.astype(np.float32)
     size, card = grid.slide.size, grid.encoder
-    stored = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) if path.is_dir() else 0
-    stored = stored or path.stat().st_size
+    stored = sum(f.stat().st_size for f in [path, *path.rglob("*")] if f.is_file())
+    spread = f"mean {codes.mean():.3g}, sd {codes.std():.3g}" if len(grid) else "none"
+    less = size.width * size.height * 3 / stored
     return {
         "slide": f"{grid.slide.slide}, {size} at {grid.slide.spacing}",
         "encoder": f"{card['name']} ({card['dim']} numbers per tile; {card['identity']})",
         "lattice": f"{grid.lattice.rows} rows x {grid.lattice.cols} cols of {grid.lattice.tile} px "
         f"at {grid.lattice.spacing:g} um/px",
         "tiles": f"{len(grid)} with tissue, {len(grid) / np.prod(grid.shape):.0%} of the lattice",
-        "codes": f"mean {codes.mean():.3g}, sd {codes.std():.3g}, from {codes.min():.3g} to {codes.max():.3g}",
-        "stored": f"{stored / 1e6:.2f} MB, {size.width * size.height * 3 / stored:.0f} times less than its pixels",
+        "codes": spread,
+        "stored": f"{stored / 1e6:.2f} MB, {less:.0f} times less than its pixels",
         "settings": ", ".join(f"{k}={v}" for k, v in plain(grid.settings).items() if k != "tissue"),
         "identity": f"{grid.identity} (histopress {grid.version})",
     }
@@ -120,10 +122,11 @@ def principal_picture(grid: FeatureGrid) -> NDArray[np.uint8]:
 
 
 def write_picture(grid: FeatureGrid, path: Path) -> Path:
-    """Store `principal_picture` as a PNG with `CELL_PX` px a cell."""
+    """Store `principal_picture` as a PNG of about `PICTURE_PX`, every cell a square."""
     from PIL import Image
 
-    picture = principal_picture(grid).repeat(CELL_PX, axis=0).repeat(CELL_PX, axis=1)
+    cell = max(1, PICTURE_PX // max(grid.shape))
+    picture = principal_picture(grid).repeat(cell, axis=0).repeat(cell, axis=1)
     with whole(path) as partial:
         Image.fromarray(picture).save(partial)
     return path

@@ -81,12 +81,14 @@ class Answers:
             that answered; in cross-validation that is the one fold that tested the patient.
         by_run: the same patients run by run, ensembles aside.
         slides: how many slides were answered; None where the table tells only of patients.
+        parts: which of "test" and "new" the answers come from.
         averaged: whether any pooled answer is the mean of several models.
     """
 
     pooled: Cases
     by_run: dict[str, Cases]
     slides: int | None
+    parts: tuple[str, ...]
     averaged: bool
 
 
@@ -122,6 +124,7 @@ def answers(table: pd.DataFrame, target: str) -> Answers:
             str(run): _cases(part, columns) for run, part in sorted(members.groupby("run"), key=_run_order)
         },
         slides=slides["slide"].nunique() if len(slides) else None,
+        parts=tuple(sorted(set(rows["part"]))),
         averaged=bool((chosen["models"] > 1).any()),
     )
 

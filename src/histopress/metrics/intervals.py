@@ -59,7 +59,8 @@ def draw_resamples(
         members = np.flatnonzero(strata == stratum)
         for row in counts:
             row[members] = np.bincount(rng.integers(0, len(members), len(members)), minlength=len(members))
-    return np.asarray(counts[:, patient], np.uint16)
+    drawn: NDArray[np.uint16] = counts[:, patient]
+    return drawn
 
 
 def bootstrap(

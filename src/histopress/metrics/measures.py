@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 Limits = tuple[float, float]
 
 FEW = 10
-"""Patients of the rarest class below which bootstrap intervals are too short (coverage under 90 % in simulation)."""
+"""Patients of the rarest class below which the bootstrap is not trusted: it covers under 90 % in simulation."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,15 @@ class Measure:
     limits: Callable[[Cases, float], Limits] | None
     method: str
     ends: Limits
+
+    def guess(self, cases: Cases) -> float:
+        """What answers at random would score."""
+        if self.name.endswith("average_precision"):
+            present = [n / len(cases) for n in cases.counts.values()]
+            return present[-1] if cases.kind == "binary" else sum(present) / len(present)
+        if self.name == "balanced_accuracy":
+            return 1 / len([n for n in cases.counts.values() if n])
+        return 0.5 if cases.kind != "regression" else 0.0
 
     def of(self, cases: Cases) -> float:
         """The score of all patients; NaN where it is undefined."""

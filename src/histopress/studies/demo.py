@@ -98,7 +98,7 @@ def demo(output: Path, recipe: DemoRecipe) -> DemoResult:
     settings = replace(recipe.train, shuffle_labels=recipe.shuffle_labels)
 
     cohort = steps.run(
-        f"draw {known.slides} slides, half of them with {known.lesion_share:.0%} of tumour -> {output / 'cohort'}",
+        f"draw {known.slides} slides, half of them {known.lesion_share:.0%} tumour -> {output / 'cohort'}",
         lambda: make_cohort(known, output / "cohort", workers=cores),
     )
     slides = cohort.parent / "slides"
@@ -128,7 +128,8 @@ def demo(output: Path, recipe: DemoRecipe) -> DemoResult:
         f"histopress predict {run} {fresh} -o {predictions}",
         lambda: predict(run, [fresh], predictions, PredictRecipe()),
     )
-    picture = draw_overview(output, run, output / "overview.png")
+    picture = run / "overview.png"
+    draw_overview(cohort, output / "grids", run, evaluation.headline, picture)
     return DemoResult(
         headline=evaluation.headline,
         report=evaluation.report,
@@ -140,7 +141,7 @@ def demo(output: Path, recipe: DemoRecipe) -> DemoResult:
 
 
 def peak_memory_gb() -> float:
-    """Largest memory that this process, or one of its children, has held, in GB; 0 where it cannot be told."""
+    """Most memory that this process or one of its children has held, in GB; 0 where it cannot be told."""
     try:
         import resource
     except ImportError:  # Windows

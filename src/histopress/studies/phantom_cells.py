@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histopress.studies.phantom_fields import at, lattice, noise
 from histopress.studies.phantom_plan import PhantomSlide, Tumour
-from histopress.studies.phantom_scene import Rings, Scene, at, lattice, noise
+from histopress.studies.phantom_rings import Rings
+from histopress.studies.phantom_scene import Scene
 from histopress.studies.phantom_stamps import Look, Stamps, draw_mitoses, draw_stamps
 
 Reals = NDArray[np.float64]

@@ -1,0 +1,156 @@
+"""Charts as SVG text that takes its colours from the page: sharp in print, readable in light and dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 44
+
+
+class Chart:
+    """A drawing area with two linear axes; draw, then `svg`.
+
+    Positions are in the units of the axes; sizes in CSS px of the drawing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        x: tuple[float, float] = (0.0, 1.0),
+        y: tuple[float, float] = (0.0, 1.0),
+        width: int = 340,
+        height: int = 330,
+        left: int = LEFT,
+    ) -> None:
+        """Args: name is read aloud by screen readers; x and y are the ends of the axes."""
+        self.name, self.x, self.y = name, x, y
+        self.width, self.height, self.left = width, height, left
+        self._parts: list[str] = []
+
+    def across(self, x: float) -> float:
+        """px from the left."""
+        low, high = self.x
+        return self.left + (x - low) / (high - low) * (self.width - self.left - RIGHT)
+
+    def down(self, y: float) -> float:
+        """px from the top."""
+        low, high = self.y
+        return self.height - BOTTOM - (y - low) / (high - low) * (self.height - TOP - BOTTOM)
+
+    def axes(
+        self,
+        x_label: str,
+        y_label: str,
+        x_ticks: Sequence[float] | None = None,
+        y_ticks: Sequence[float] | None = None,
+    ) -> None:
+        """Grid lines, numbers and names of both axes; no ticks for an empty list."""
+        x_ticks = ticks(*self.x) if x_ticks is None else x_ticks
+        y_ticks = ticks(*self.y) if y_ticks is None else y_ticks
+        bottom, right = self.height - BOTTOM, self.width - RIGHT
+        for tick in x_ticks:
+            at = self.across(tick)
+            self._line("grid", at, TOP, at, bottom)
+            self._text("tick", at, bottom + 16, f"{tick:g}", "middle")
+        for tick in y_ticks:
+            at = self.down(tick)
+            self._line("grid", self.left, at, right, at)
+            self._text("tick", self.left - 7, at + 4, f"{tick:g}", "end")
+        self._text("label", (self.left + right) / 2, self.height - 8, x_label, "middle")
+        if y_label:
+            middle = (TOP + bottom) / 2
+            self._parts.append(
+                f'<text class="label" transform="translate(14 {middle:.1f}) rotate(-90)" '
+                f'text-anchor="middle">{escape(y_label)}</text>'
+            )
+
+    def line(self, style: str, xs: ArrayLike, ys: ArrayLike, steps: bool = False) -> None:
+        """A line through points; with `steps`, across first, then up or down."""
+        points = [(self.across(x), self.down(y)) for x, y in _pairs(xs, ys)]
+        path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+        for x, y in points[1:]:
+            path += f"H{x:.1f}V{y:.1f}" if steps else f"L{x:.1f} {y:.1f}"
+        self._parts.append(f'<path class="line {style}" d="{path}"/>')
+
+    def band(self, style: str, xs: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+        """The area between two lines."""
+        there = [f"{self.across(x):.1f} {self.down(y):.1f}" for x, y in _pairs(xs, low)]
+        back = [f"{self.across(x):.1f} {self.down(y):.1f}" for x, y in _pairs(xs, high)][::-1]
+        self._parts.append(f'<path class="band {style}" d="M{"L".join(there + back)}Z"/>')
+
+    def dots(
+        self, style: str, xs: ArrayLike, ys: ArrayLike, radius: float = 3.5, names: Iterable[str] = ()
+    ) -> None:
+        """Points; names show when pointed at."""
+        titles = [f"<title>{escape(name)}</title>" for name in names]
+        for i, (x, y) in enumerate(_pairs(xs, ys)):
+            self._parts.append(
+                f'<circle class="dot {style}" cx="{self.across(x):.1f}" cy="{self.down(y):.1f}" '
+                f'r="{radius:.1f}">{titles[i] if titles else ""}</circle>'
+            )
+
+    def whiskers(self, style: str, xs: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+        """Upright lines from low to high."""
+        for (x, bottom), (_, top) in zip(_pairs(xs, low), _pairs(xs, high), strict=True):
+            at = self.across(x)
+            self._line(f"whisker {style}", at, self.down(bottom), at, self.down(top))
+
+    def note(self, x: float, y: float, text: str, anchor: str = "middle", style: str = "tick") -> None:
+        """Text at a position."""
+        self._text(style, self.across(x), self.down(y), text, anchor)
+
+    def svg(self) -> str:
+        """The chart as one element."""
+        return (
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.name)}">'
+            f"{''.join(self._parts)}</svg>"
+        )
+
+    def _line(self, style: str, x1: float, y1: float, x2: float, y2: float) -> None:
+        self._parts.append(f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
+
+    def _text(self, style: str, x: float, y: float, text: str, anchor: str) -> None:
+        self._parts.append(
+            f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers within a range."""
+    raw = (high - low) / about
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = unit * min((m for m in (1, 2, 2.5, 5, 10)), key=lambda m: abs(m * unit - raw))
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+def swarm(values: ArrayLike, bins: int, most: int) -> tuple[list[float], list[float]]:
+    """Points that lie side by side where they would cover each other.
+
+    Args:
+        values: (points,) between 0 and 1.
+        bins: how finely values are told apart.
+        most: points side by side at which a whole row is filled.
+
+    Returns:
+        values moved to the middle of their bin, and offsets from the middle of the row, -0.5 to 0.5.
+    """
+    array = np.asarray(values, np.float64)
+    place = np.minimum((array * bins).astype(int), bins - 1)
+    rank = np.zeros(len(array), int)
+    for b in np.unique(place):
+        members = np.flatnonzero(place == b)
+        rank[members] = np.arange(len(members))
+    highest = max(most, int(rank.max(initial=0)) + 1)
+    offsets = (rank + 1) // 2 * np.where(rank % 2, 1, -1) / highest
+    return ((place + 0.5) / bins).tolist(), offsets.tolist()
+
+
+def _pairs(xs: ArrayLike, ys: ArrayLike) -> list[tuple[float, float]]:
+    return list(zip(np.asarray(xs).tolist(), np.asarray(ys).tolist(), strict=True))

@@ -1,0 +1,164 @@
+"""The charts of the report, each made of the cases of one target."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histopress.metrics.cases import Cases
+from histopress.metrics.curves import GRID, Curve, precision_recall, reliability, roc
+from histopress.metrics.figures import Chart, swarm
+from histopress.metrics.results import number
+from histopress.metrics.scores import THRESHOLD, auroc, average_precision
+
+Counts = NDArray[np.uint16]
+
+NAMED_DOTS = 500
+"""Dots up to which each can be pointed at for its patient."""
+
+
+def style(index: int) -> str:
+    """CSS class of the colour of a class or table."""
+    return f"c{index % 8}"
+
+
+def roc_figure(cases: Cases, number_of_class: int, counts: Counts, level: float) -> str:
+    """ROC of a class against all others, with its band."""
+    member = cases.truth == number_of_class
+    score = cases.probabilities[:, number_of_class]
+    curve = roc(member, score, counts, level)
+    chart = Chart(f"ROC curve of {cases.classes[number_of_class]}")
+    chart.axes("1 - specificity", "sensitivity")
+    chart.line("even", [0, 1], [0, 1])
+    _curve(chart, curve, style(number_of_class))
+    area = float(auroc(member, score)[0])
+    chart.note(0.97, 0.05, f"AUROC {number(area)}", "end", "label")
+    return chart.svg()
+
+
+def precision_figure(cases: Cases, number_of_class: int, counts: Counts, level: float) -> str:
+    """Precision over recall of a class, with its band and the precision of calling everybody positive."""
+    member = cases.truth == number_of_class
+    score = cases.probabilities[:, number_of_class]
+    curve = precision_recall(member, score, counts, level)
+    start = Curve(np.insert(curve.x, 0, 0.0), np.insert(curve.y, 0, curve.y[0]), curve.low, curve.high)
+    chart = Chart(f"precision-recall curve of {cases.classes[number_of_class]}")
+    chart.axes("recall (sensitivity)", "precision")
+    chart.line("even", [0, 1], [member.mean()] * 2)
+    _curve(chart, start, style(number_of_class))
+    precision = float(average_precision(member, score)[0])
+    chart.note(0.97, 0.05, f"average precision {number(precision)}", "end", "label")
+    return chart.svg()
+
+
+def overlay_figure(several: list[Cases], names: list[str]) -> str:
+    """ROC curves of several tables about one binary target."""
+    chart = Chart("ROC curves of all tables")
+    chart.axes("1 - specificity", "sensitivity")
+    chart.line("even", [0, 1], [0, 1])
+    for i, (cases, name) in enumerate(zip(several, names, strict=True)):
+        empty = np.ones((1, len(cases)), np.uint16)
+        curve = roc(cases.positive, cases.score, empty, 0.95)
+        chart.line(f"{style(i)} strong", curve.x, curve.y)
+        chart.note(0.97, 0.05 + 0.07 * (len(names) - 1 - i), name, "end", f"key {style(i)}")
+    return chart.svg()
+
+
+def calibration_figure(cases: Cases, level: float) -> str:
+    """How often what was said came true, over the probability that was said, with patients a bin."""
+    if cases.kind == "binary":
+        said, came, what = cases.score, cases.positive, cases.classes[-1]
+    else:
+        said, came, what = cases.probabilities.max(axis=1), cases.answer == cases.truth, "the class called"
+    bins = reliability(said, came, level)
+    chart = Chart("calibration of the probabilities")
+    chart.axes(f"probability said of {what}", "share that came true")
+    chart.line("even", [0, 1], [0, 1])
+    chart.whiskers("c0", bins.said, bins.low, bins.high)
+    chart.line("c0 thin", bins.said, bins.came)
+    chart.dots("c0", bins.said, bins.came, 5)
+    for x, y, patients in zip(bins.said, bins.high, bins.patients, strict=True):
+        chart.note(float(x), min(float(y) + 0.02, 0.985), f"{patients}")
+    return chart.svg()
+
+
+def distribution_figure(cases: Cases) -> str:
+    """A dot a patient, row by row of true class: at the probability of the positive, or of the true class."""
+    rows = [(i, name) for i, (name, n) in enumerate(cases.counts.items()) if n]
+    binary = cases.kind == "binary"
+    chart = Chart(
+        "answers by true class", y=(0.0, float(len(rows))), width=720, height=70 + 84 * len(rows), left=150
+    )
+    chart.axes(f"probability of {cases.classes[-1] if binary else 'the true class'}", "", y_ticks=[])
+    if binary:
+        chart.line("even", [THRESHOLD, THRESHOLD], [0, len(rows)])
+    for row, (i, name) in enumerate(rows):
+        members = cases.truth == i
+        values = cases.score[members] if binary else cases.probabilities[members, i]
+        middle = len(rows) - row - 0.5
+        xs, offsets = swarm(values, bins=90, most=8)
+        ids = [f"{p}: {number(v)}" for p, v in zip(cases.patients[members], values, strict=True)]
+        radius = min(4.0, 300 / max(1, round(len(values) ** 0.5 * 12)))
+        chart.dots(
+            style(i),
+            xs,
+            [middle + o * 0.9 for o in offsets],
+            max(radius, 1.2),
+            ids if len(ids) <= NAMED_DOTS else (),
+        )
+        chart.note(-0.02, middle + 0.02, name, "end", "label")
+        chart.note(-0.02, middle - 0.18, f"{len(values)} patients", "end")
+    return chart.svg()
+
+
+def scatter_figure(cases: Cases) -> str:
+    """Answer over label."""
+    ends = _ends(np.concatenate([cases.truth, cases.score]))
+    chart = Chart("answer over label", x=ends, y=ends)
+    chart.axes("label", "answer")
+    chart.line("even", ends, ends)
+    chart.dots("c0 soft", cases.truth, cases.score, 4, _named(cases))
+    return chart.svg()
+
+
+def residual_figure(cases: Cases) -> str:
+    """Answer minus label, over the label."""
+    rest = cases.score - cases.truth
+    widest = max(float(np.abs(rest).max()) * 1.08, 1e-9)
+    chart = Chart("residuals over label", x=_ends(np.asarray(cases.truth)), y=(-widest, widest))
+    chart.axes("label", "answer - label")
+    chart.line("even", chart.x, [0, 0])
+    chart.dots("c1 soft", cases.truth, rest, 4, _named(cases))
+    return chart.svg()
+
+
+def meter(value: float, low: float, high: float, ends: tuple[float, float], even: float) -> str:
+    """A small scale with a score, its interval and the score of guessing."""
+    if not all(np.isfinite([value, low, high, *ends])):
+        return ""
+    at = [4 + (v - ends[0]) / (ends[1] - ends[0]) * 152 for v in (low, high, value, even)]
+    return (
+        '<svg class="meter" viewBox="0 0 160 16" aria-hidden="true">'
+        '<line class="scale" x1="4" y1="8" x2="156" y2="8"/>'
+        f'<line class="guess" x1="{at[3]:.1f}" y1="3" x2="{at[3]:.1f}" y2="13"/>'
+        f'<line class="reach" x1="{at[0]:.1f}" y1="8" x2="{at[1]:.1f}" y2="8"/>'
+        f'<circle class="point" cx="{at[2]:.1f}" cy="8" r="4"/></svg>'
+    )
+
+
+def _curve(chart: Chart, curve: Curve, colour: str) -> None:
+    chart.band(colour, GRID, curve.low, curve.high)
+    chart.line(f"{colour} strong", curve.x, curve.y)
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    margin = max((high - low) * 0.05, 1e-9)
+    return low - margin, high + margin
+
+
+def _named(cases: Cases) -> list[str]:
+    if len(cases) > NAMED_DOTS:
+        return []
+    triples = zip(cases.patients, cases.truth, cases.score, strict=True)
+    return [f"{p}: label {t:g}, answer {s:.4g}" for p, t, s in triples]

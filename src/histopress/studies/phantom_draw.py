@@ -1,0 +1,198 @@
+"""Recipe -> plans: chance enters here, and only here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histopress.core.errors import RecipeError
+from histopress.core.geometry import Point, Size, Spacing
+from histopress.studies.phantom_plan import MASK_STEP, SITES, Anatomy, Blob, PhantomSlide, Stain, Tumour
+
+
+@dataclass(frozen=True)
+class PhantomRecipe:
+    """A cohort of drawn slides, half of them with a planted tumour.
+
+    Attributes:
+        slides: how many; one patient in four has two of them.
+        lesion_share: share of the tissue area that is tumour in the slides that have one, 0 to 0.8.
+        foci: fewest and most places in which the tumour lies.
+        width: narrowest and widest slide in px.
+        height: lowest and highest slide in px.
+        spacing: um/px; cells are drawn in um, so a coarser spacing draws them smaller.
+        stain_variation: 0 stains all slides alike, 1 as differently as several laboratories do.
+        seed: another seed, another cohort.
+    """
+
+    slides: int = 40
+    lesion_share: float = 0.05
+    foci: tuple[int, int] = (1, 3)
+    width: tuple[int, int] = (4400, 6400)
+    height: tuple[int, int] = (3800, 5200)
+    spacing: float = 0.5
+    stain_variation: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.slides < 4:
+            raise RecipeError(f"slides is {self.slides}, expected at least 4: two of each label")
+        if not 0 < self.lesion_share <= 0.8:
+            raise RecipeError(f"lesion_share is {self.lesion_share}, expected above 0 and up to 0.8")
+        if not 0.2 <= self.spacing <= 2:
+            raise RecipeError(f"spacing is {self.spacing} um/px, expected 0.2 to 2: nuclei must stay visible")
+        for name, (low, high) in (("width", self.width), ("height", self.height)):
+            if not 256 <= low <= high:
+                raise RecipeError(f"{name} is {low} to {high} px, expected a range that starts at 256 or more")
+        if self.seed < 0:
+            raise RecipeError(f"seed is {self.seed}, expected 0 or more")
+        if not 1 <= self.foci[0] <= self.foci[1]:
+            raise RecipeError(f"foci is {self.foci[0]} to {self.foci[1]}, expected a range that starts at 1 or more")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What the roster says of a slide before it is drawn."""
+
+    patient: int
+    positive: bool
+    site: int
+
+
+def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
+    """Plan one slide of a cohort; the same recipe and index give the same plan, whatever else is drawn.
+
+    The label and everything benign come from separate streams of chance, so that a slide's size, stain, amount
+    of tissue or number of lymphocytes tell nothing of its label.
+
+    Args:
+        recipe: of the cohort.
+        index: of the slide, from 0.
+
+    Raises:
+        RecipeError: the cohort has no such slide.
+    """
+    if not 0 <= index < recipe.slides:
+        raise RecipeError(f"slide {index} of a cohort of {recipe.slides}; expected 0 to {recipe.slides - 1}")
+    place = _roster(recipe)[index]
+    look, lesion = (np.random.default_rng([recipe.seed, index, stream]) for stream in (1, 2))
+    size = Size(_side(look, recipe.width), _side(look, recipe.height))
+    stain = _stain(look, recipe.stain_variation, place.site)
+    anatomy = _anatomy(look, size, recipe.spacing)
+    return PhantomSlide(
+        slide=f"phantom-{recipe.seed}-{index:03d}",
+        patient=f"patient-{recipe.seed}-{place.patient:03d}",
+        site=SITES[place.site],
+        size=size,
+        spacing=Spacing.square(recipe.spacing),
+        stain=stain,
+        anatomy=anatomy,
+        tumour=_tumour(lesion, recipe, anatomy.pieces) if place.positive else None,
+        seed=int(look.integers(2**32)),
+        texture_seed=recipe.seed,
+    )
+
+
+def _roster(recipe: PhantomRecipe) -> list[_Place]:
+    """Which patient, label and site every slide has: labels halved, among patients with one slide and with two."""
+    pairs = recipe.slides // 10 * 2
+    slides_of = [2] * pairs + [1] * (recipe.slides - 2 * pairs)
+    shuffled = np.random.default_rng([recipe.seed, 0]).permutation(recipe.slides)
+    patients = [
+        _Place(number, positive=number % 2 == 1, site=number // 2 % len(SITES)) for number in range(len(slides_of))
+    ]
+    places = [place for place, count in zip(patients, slides_of, strict=True) for _ in range(count)]
+    return [places[i] for i in shuffled]
+
+
+def _side(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
+    return int(rng.integers(bounds[0] // MASK_STEP, bounds[1] // MASK_STEP + 1)) * MASK_STEP
+
+
+def _stain(rng: np.random.Generator, variation: float, site: int) -> Stain:
+    """Stain vectors after Macenko et al. (ISBI 2009), turned and stretched; each site leans its own way."""
+    lean = (0.05, -0.05)[site] * variation
+    hue = rng.normal(0, 0.035 * variation, (2, 3))
+    strength = np.exp(rng.normal(0, 0.13 * variation, 2) + (lean, -lean))
+    haematoxylin = (np.array([0.57, 0.71, 0.41]) + hue[0]) * 2.3 * strength[0]
+    eosin = (np.array([0.16, 0.80, 0.50]) + hue[1] * (0.8, 1, 1.6)) * 1.25 * strength[1]
+    glass = rng.uniform(237, 249) + rng.normal(0, 1.2 * variation, 3)
+    return Stain(
+        haematoxylin=_three(haematoxylin),
+        eosin=_three(np.maximum(eosin, 0.02)),
+        glass=_three(np.minimum(glass, 250)),
+        shade=float(rng.uniform(1, 6)),
+        shade_angle=float(rng.uniform(0, 2 * np.pi)),
+        noise=float(rng.uniform(0.8, 1.8)),
+        blur=int(rng.integers(1, 3)),
+    )
+
+
+def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = (float(v) for v in values)
+    return (red, green, blue)
+
+
+def _anatomy(rng: np.random.Generator, size: Size, spacing: float) -> Anatomy:
+    pieces = _pieces(rng, size)
+    count = int(rng.integers(2, 8))
+    return Anatomy(
+        pieces=pieces,
+        aggregates=tuple(_inside(rng, pieces, rng.uniform(60, 190) / spacing) for _ in range(count)),
+        fat=float(rng.uniform(0.0, 0.25)),
+        glandular=float(rng.uniform(0.35, 0.85)),
+        gland_pitch=float(rng.uniform(100, 170)),
+        gland_lumen=float(rng.uniform(0.5, 0.95)),
+        gland_nucleus=float(rng.uniform(7.5, 10)),
+        stratified=float(rng.uniform(0, 0.5)),
+        stroma_density=float(rng.uniform(0.35, 0.65)),
+        stroma_nuclei=float(rng.uniform(4, 9)),
+        lymphocytes=float(np.exp(rng.uniform(np.log(1), np.log(8)))),
+        bleeding=float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))),
+        vessel_pitch=float(rng.uniform(260, 420)),
+    )
+
+
+def _pieces(rng: np.random.Generator, size: Size) -> tuple[Blob, ...]:
+    """One to three pieces side by side along the longer side of the slide."""
+    count = int(rng.choice([1, 2, 3], p=[0.45, 0.4, 0.15]))
+    wide = size.width >= size.height
+    long, short = (size.width, size.height) if wide else (size.height, size.width)
+    edges = np.linspace(0.05, 0.95, count + 1) * long
+    blobs = []
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        along, across = (start + end) / 2, short * rng.uniform(0.46, 0.54)
+        reach, rise = (end - start) / 2 * rng.uniform(0.72, 0.88), short / 2 * rng.uniform(0.62, 0.8)
+        centre = Point(along, across) if wide else Point(across, along)
+        radii = (reach, rise) if wide else (rise, reach)
+        blobs.append(Blob(centre, float(radii[0]), float(radii[1]), float(rng.normal(0, 0.15))))
+    return tuple(blobs)
+
+
+def _inside(rng: np.random.Generator, pieces: tuple[Blob, ...], radius: float) -> Blob:
+    """A blob of about this radius, somewhere inside a piece; larger pieces are hit more often."""
+    areas = np.array([p.radius_x * p.radius_y for p in pieces])
+    piece = pieces[int(rng.choice(len(pieces), p=areas / areas.sum()))]
+    out, turn = 0.75 * np.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
+    x, y = out * np.cos(turn) * piece.radius_x, out * np.sin(turn) * piece.radius_y
+    cos, sin = np.cos(piece.angle), np.sin(piece.angle)
+    centre = Point(float(piece.centre.x + x * cos - y * sin), float(piece.centre.y + x * sin + y * cos))
+    stretch = float(np.exp(rng.normal(0, 0.2)))
+    return Blob(centre, radius * stretch, radius / stretch, float(rng.uniform(0, np.pi)))
+
+
+def _tumour(rng: np.random.Generator, recipe: PhantomRecipe, pieces: tuple[Blob, ...]) -> Tumour:
+    count = int(rng.integers(recipe.foci[0], recipe.foci[1] + 1))
+    return Tumour(
+        share=recipe.lesion_share,
+        foci=tuple(_inside(rng, pieces, rng.uniform(0.6, 1.4)) for _ in range(count)),
+        nucleus=float(rng.uniform(10, 13.5)),
+        pleomorphism=float(rng.uniform(0.15, 0.3)),
+        irregularity=float(rng.uniform(0.05, 0.12)),
+        darkness=float(rng.uniform(0.7, 0.95)),
+        crowding=float(rng.uniform(0.85, 0.98)),
+        stroma=float(rng.uniform(0.05, 0.2)),
+        mitoses=float(rng.uniform(0.005, 0.03)),
+    )
