@@ -39,9 +39,9 @@ slow: $(VENV)/.test             ## the tests that take minutes
 docs: $(VENV)/.core             ## reference pages of the verbs, made from their help
 	$(BIN)/python docs/make_reference.py
 
-bench: $(VENV)/.core            ## every benchmark; results as JSON in benchmarks/results
-	$(BIN)/python benchmarks/planted_tumour.py
-	$(BIN)/python benchmarks/compress_speed.py
+bench: $(VENV)/.core            ## benchmarks on real pictures: make bench DATA=folder; results as JSON
+	$(BIN)/python benchmarks/planted_tumour.py --data $(DATA)/oral_oscc \
+		--nic $(DATA)/nic_encoder_weights/encoder_multitask-4.h5 --work build/planted
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

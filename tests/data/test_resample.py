@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histopress.core.geometry import Box, Size
 from histopress.data import resample as module
-from histopress.data.resample import Patch, Reader, resample
+from histopress.data.resample import Reader, resample
 
 Pixels = NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ def reader(pixels: Pixels) -> Reader:
     """Stored pixels, white outside."""
     height, width = pixels.shape[:2]
 
-    def read(x: int, y: int, size: Size) -> Patch:
+    def read(x: int, y: int, size: Size) -> Pixels:
         white = np.full((*size.shape, 3), 255, np.uint8)
         left, top, right, bottom = (
             max(x, 0),
@@ -55,7 +55,7 @@ def reader(pixels: Pixels) -> Reader:
         )
         if left < right and top < bottom:
             white[top - y : bottom - y, left - x : right - x] = pixels[top:bottom, left:right]
-        return Patch(white, x, y)
+        return white
 
     return read
 
@@ -129,23 +129,11 @@ def test_flipping_the_picture_flips_the_result(scale: float) -> None:
 def test_nothing_is_shifted(scale_x: float, scale_y: float) -> None:
     size = Size(61, 47)
     box = Box(33.27, 18.61, size.width * scale_x, size.height * scale_y)
-    seen = resample(lambda x, y, s: Patch(sampled(x, y, s), x, y), box, size)[..., 0].astype(float)
+    seen = resample(sampled, box, size)[..., 0].astype(float)
     cols, rows = np.meshgrid(
         box.x + (np.arange(size.width) + 0.5) * scale_x, box.y + (np.arange(size.height) + 0.5) * scale_y
     )
     moved = shift(seen, waves(cols, rows)[..., 0])
-    assert max(map(abs, moved)) < 0.03
-
-
-@pytest.mark.parametrize("scale", [1.0, 1.2, 2.0, 2.7])
-def test_patches_that_begin_elsewhere_are_put_right(scale: float) -> None:
-    def late(x: int, y: int, size: Size) -> Patch:
-        return Patch(sampled(x + 0.31, y - 0.24, size), x + 0.31, y - 0.24)
-
-    size = Size(50, 38)
-    box = Box(40, 20, size.width * scale, size.height * scale)
-    exact = resample(lambda x, y, s: Patch(sampled(x, y, s), x, y), box, size)
-    moved = shift(resample(late, box, size, exact=False)[..., 0].astype(float), exact[..., 0].astype(float))
     assert max(map(abs, moved)) < 0.03
 
 
@@ -172,9 +160,9 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, scale: float, to
 def test_strong_reductions_ask_for_small_blocks(scale: float) -> None:
     asked: list[Size] = []
 
-    def read(x: int, y: int, size: Size) -> Patch:
+    def read(x: int, y: int, size: Size) -> Pixels:
         asked.append(size)
-        return Patch(np.full((*size.shape, 3), 90, np.uint8), x, y)
+        return np.full((*size.shape, 3), 90, np.uint8)
 
     got = resample(read, Box(0, 0, 90 * scale, 70 * scale), Size(90, 70))
     assert (got == 90).all()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import SlideError, SpacingError, UnreadableSlideError
 from histopress.core.geometry import Box, Lattice, Size, Spacing
-from histopress.data.slide import Level, Slide, SlideFacts, open_slide
+from histopress.data.slide import Slide, open_slide
+from histopress.data.slide_facts import Level, SlideFacts
 
 Pixels = NDArray[np.uint8]
 

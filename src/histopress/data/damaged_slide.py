@@ -22,7 +22,6 @@ SIGNS = {
     b"\x1f\x8b": "a gzip archive; unpack it first",
     b"%PDF": "a PDF document",
     b"<": "text like a web page; perhaps a log-in page was saved in place of the slide",
-    b"\0\0\0\0": "filled with zeros at its beginning; perhaps the copy was never finished",
 }
 """First bytes of files that are taken for slides by mistake, and what to call them."""
 
@@ -63,6 +62,8 @@ def why_unreadable(path: Path) -> str:
         )
     if start[128:132] == b"DICM":
         return "OpenSlide does not take this DICOM file for a slide; give one of type VOLUME of its series"
+    if not any(start):
+        return f"the file begins with zeros, as if its copy was never finished; {COPY_AGAIN}"
     kind = next((what for sign, what in SIGNS.items() if start.startswith(sign)), "of no known format")
     return (
         f"the file is {kind} (first bytes {start[:8].hex(' ')}), expected a slide that OpenSlide knows "
@@ -120,7 +121,7 @@ def _end_of_pixels(path: Path) -> int:
                     ),
                     default=0,
                 )
-        except (tifffile.TiffFileError, struct.error, ValueError, KeyError, IndexError):
+        except Exception:  # noqa: BLE001 - damaged directories raise anything, and then tell nothing of the end
             return 0
 
 

@@ -61,33 +61,37 @@ class Glass:
             (3, rows, cols) float32, zero where there is only glass.
         """
         rows, cols = np.ogrid[top : top + picture.shape[0], : picture.shape[1]]
-        return np.maximum(absorbance(picture) - self.at(rows, cols), 0)
+        density: Floats = absorbance(picture) - self.at(rows, cols)
+        return np.maximum(density, 0, out=density)
 
     def at(self, rows: Places, cols: Places) -> Floats:
         """Absorbance of the glass at some pixels, (3, ...)."""
-        surface = [sum(w * t for w, t in zip(weights, _terms(self.shape, rows, cols), strict=True)) for weights in self.weights]
-        return np.stack([s.clip(low, high) for s, low, high in zip(surface, self.low, self.high, strict=True)])
+        surface = np.tensordot(self.weights, _terms(self.shape, rows, cols), axes=1)
+        at: Floats = np.clip(surface.T, self.low, self.high).T
+        return at
 
 
 def absorbance(picture: RGB) -> Floats:
     """-log10 of the light that reaches the sensor, as a share of pure white: (..., 3) -> (3, ...)."""
     table = (-np.log10(np.maximum(np.arange(256), DARKEST) / 255)).astype(np.float32)
-    return table[np.moveaxis(picture, -1, 0)]
+    light: Floats = table[np.moveaxis(picture, -1, 0)]
+    return light
 
 
 def spread(values: Floats, spacing: Spacing) -> Floats:
     """Standard deviation of (rows, cols) values around each pixel, over a square of `FLAT_UM`."""
     window = tuple(max(3, 2 * round(FLAT_UM / um / 2) + 1) for um in (spacing.y, spacing.x))
     mean = ndimage.uniform_filter(values, window)
-    return np.sqrt(np.maximum(ndimage.uniform_filter(values**2, window) - mean**2, 0))
+    variance: Floats = ndimage.uniform_filter(values**2, window) - mean**2
+    return np.sqrt(np.maximum(variance, 0))
 
 
 def find_glass(picture: RGB, spacing: Spacing) -> Glass:
     """The bare glass of a picture.
 
-    Glass is bright, hardly coloured and flat. It may be grey or yellowish and drift across the slide: a surface
-    is fitted to it, starting from its brightest part. Where a picture shows no glass, as one full of tissue
-    does, glass is taken to be white.
+    Glass is bright, hardly coloured and flat. It may be grey or yellowish and drift across the slide: a
+    surface is fitted to it, starting from its brightest part. Where a picture shows no glass, as one full of
+    tissue does, glass is taken to be white.
 
     Args:
         picture: (rows, cols, 3) uint8.
@@ -106,7 +110,7 @@ def find_glass(picture: RGB, spacing: Spacing) -> Glass:
 
 
 def could_be_glass(picture: RGB, spacing: Spacing) -> Bools:
-    """Which pixels could be bare glass by their own looks: scanned, bright, flat, hardly coloured, not pinkish."""
+    """Which pixels look like bare glass: scanned, bright, flat, hardly coloured and not pinkish."""
     light = absorbance(picture)
     red, green, blue = light
     brightness = light.mean(axis=0)
@@ -114,11 +118,11 @@ def could_be_glass(picture: RGB, spacing: Spacing) -> Bools:
     tint = light.max(axis=0) - light.min(axis=0)
     pinkness = green - (red + blue) / 2
     flat = spread(brightness, spacing) < FLAT
-    return scanned & flat & (brightness < 0.3) & (tint < 0.1) & (pinkness < 0.02)
+    return np.asarray(scanned & flat & (brightness < 0.3) & (tint < 0.1) & (pinkness < 0.02))
 
 
 def _fit(shape: tuple[int, int], rows: Places, cols: Places, light: Floats) -> Glass:
-    """The surface through the brightest tenth of (3, n) samples, and then through all that lie close to it."""
+    """The surface through the brightest tenth of (3, n) samples, then through all that lie close to it."""
     brightness = light.mean(axis=0)
     members = np.abs(brightness - np.percentile(brightness, 10)) < 0.02
     for _ in range(5):
@@ -131,7 +135,7 @@ def _fit(shape: tuple[int, int], rows: Places, cols: Places, light: Floats) -> G
 
 def _surface(shape: tuple[int, int], rows: Places, cols: Places, light: Floats) -> Glass:
     """Least squares with a little damping, so that what lies far from all samples stays sober."""
-    terms = np.stack(np.broadcast_arrays(*_terms(shape, rows, cols)))
+    terms = _terms(shape, rows, cols)
     damping = 1e-3 * terms.shape[1] * np.diag([0.0, 1, 1, 1, 1, 1])
     centre = light.mean(axis=1, keepdims=True, dtype=np.float64)
     weights = np.linalg.solve(terms @ terms.T + damping, terms @ (light - centre).T).T
@@ -140,7 +144,8 @@ def _surface(shape: tuple[int, int], rows: Places, cols: Places, light: Floats) 
     return Glass(shape, weights.astype(np.float32), low - np.float32(0.005), high + np.float32(0.005))
 
 
-def _terms(shape: tuple[int, int], rows: Places, cols: Places) -> list[Floats]:
+def _terms(shape: tuple[int, int], rows: Places, cols: Places) -> Floats:
+    """(6, ...), as `Glass.weights` counts them."""
     y = (2 * rows / shape[0] - 1).astype(np.float32)
     x = (2 * cols / shape[1] - 1).astype(np.float32)
-    return [np.ones_like(x), x, y, x * x, x * y, y * y]
+    return np.stack(np.broadcast_arrays(np.float32(1), x, y, x * x, x * y, y * y))

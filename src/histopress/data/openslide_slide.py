@@ -11,7 +11,9 @@ import numpy as np
 
 from histopress.core.errors import UnreadableSlideError
 from histopress.core.geometry import Box, Point, Size, Spacing
-from histopress.data.slide import RGB, WHITE, Associated, Level, Slide, SlideFacts
+from histopress.data.shift import MARGIN, unshifted
+from histopress.data.slide import RGB, WHITE, Slide
+from histopress.data.slide_facts import Associated, Level, SlideFacts
 
 if TYPE_CHECKING:
     from openslide import OpenSlide
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 32 << 20
 """Decoded tiles kept per open slide, some 120 of 256 px, so that reads side by side decode them once."""
+
+LARGEST_TILE = 1 << 26
+"""px of a stored tile; decoded it takes 4 bytes a pixel."""
 
 SPACING_PROPERTIES = {
     "aperio": "aperio.MPP",
@@ -50,15 +55,13 @@ class OpenSlideSlide(Slide):
         self._lock = Lock()
         self._handle: OpenSlide | None = _open(path)
         properties = dict(self._handle.properties)
+        _check_tiles(path, properties)
         super().__init__(spacing, _spacing(properties))
         bounds = _bounds(properties)
         self._origin = Point(bounds.x, bounds.y) if bounds else Point(0.0, 0.0)
         dimensions = [Size(*d) for d in self._handle.level_dimensions]
         self._downsamples = tuple(self._handle.level_downsamples)
-        full = [
-            Level.of(size, dimensions[0], _exact(downsample, self._origin))
-            for size, downsample in zip(dimensions, self._downsamples, strict=True)
-        ]
+        full = [Level.of(size, dimensions[0]) for size in dimensions]
         self.levels = tuple(_within(level, bounds) for level in full) if bounds else tuple(full)
         self.size = self.levels[0].size
         self.facts = _facts(properties, bounds)
@@ -74,35 +77,38 @@ class OpenSlideSlide(Slide):
             raise UnreadableSlideError(f"{path}: OpenSlide cannot look into the file: {error}") from error
 
     def _read_level(self, level: int, x: int, y: int, size: Size) -> RGB:
-        from openslide import OpenSlideError
+        if not self._is_shifted(level):
+            return self._region(level, *self._place(level, x, y)[0], size)
+        location, shift = self._place(level, x - MARGIN, y - MARGIN)
+        around = Size(size.width + 2 * MARGIN, size.height + 2 * MARGIN)
+        return unshifted(self._region(level, *location, around), *shift)
 
-        location = self._location(level, x, y)
-        handle = self._open_handle()
-        try:
-            image = handle.read_region(location, level, (size.width, size.height))
-        except OpenSlideError:
-            image = self._read_afresh(handle, location, level, size)
-        return _on_white(image)
+    def _is_shifted(self, level: int) -> bool:
+        """Whether a level's own px fall between those that OpenSlide can begin at."""
+        own, downsample = self.levels[level], self._downsamples[level]
+        on_grid = self._origin.x % own.downsample_x == 0 and self._origin.y % own.downsample_y == 0
+        return on_grid and not downsample.is_integer()
 
-    def _begins(self, level: int, x: int, y: int) -> Point:
-        left, top = self._location(level, x, y)
-        downsample, own = self._downsamples[level], self.levels[level]
-        return Point(
-            left / downsample - self._origin.x / own.downsample_x,
-            top / downsample - self._origin.y / own.downsample_y,
-        )
+    def _place(self, level: int, x: int, y: int) -> tuple[tuple[int, int], tuple[float, float]]:
+        """Where in OpenSlide's frame (level-0 px) to read for px (x, y) of a level; how far off that is, px.
 
-    def _location(self, level: int, x: int, y: int) -> tuple[int, int]:
-        """The level-0 px, in OpenSlide's frame, from which its level begins at (x, y) or next to it.
-
-        OpenSlide divides level-0 px by its own downsample, the mean ratio of the sides, and shifts the
-        picture by the fraction that is left.
+        OpenSlide divides by its own downsample, the mean ratio of the sides, and interpolates.
         """
         downsample, own = self._downsamples[level], self.levels[level]
-        return (
-            round(round(x + self._origin.x / own.downsample_x) * downsample),
-            round(round(y + self._origin.y / own.downsample_y) * downsample),
-        )
+        wanted = (x + self._origin.x / own.downsample_x, y + self._origin.y / own.downsample_y)
+        left, top = (round(w * downsample) for w in wanted)
+        off = (left / downsample - wanted[0], top / downsample - wanted[1])
+        return (left, top), off
+
+    def _region(self, level: int, left: int, top: int, size: Size) -> RGB:
+        from openslide import OpenSlideError
+
+        handle = self._open_handle()
+        try:
+            image = handle.read_region((left, top), level, (size.width, size.height))
+        except OpenSlideError:
+            image = self._read_afresh(handle, (left, top), level, size)
+        return _on_white(image)
 
     def _open_handle(self) -> OpenSlide:
         handle = self._handle
@@ -154,6 +160,18 @@ def _open(path: Path) -> OpenSlide:
     return handle
 
 
+def _check_tiles(path: Path, properties: Mapping[str, str]) -> None:
+    """Refuse tiles that no scanner writes: OpenSlide ends the process if it finds no memory for one."""
+    for name, width in properties.items():
+        if name.endswith("].tile-width"):
+            height = properties[name.replace("width", "height")]
+            if int(width) * int(height) > LARGEST_TILE:
+                raise UnreadableSlideError(
+                    f"{path}: the file says that its tiles are of {width} x {height} px, expected "
+                    f"{LARGEST_TILE:,} px at most; its directory is damaged, copy it again from its source"
+                )
+
+
 def _on_white(image: Image) -> RGB:
     """RGBA -> RGB: where nothing was scanned it is white."""
     from PIL import Image as Images
@@ -166,11 +184,6 @@ def _on_white(image: Image) -> RGB:
     return np.array(white)
 
 
-def _exact(downsample: float, origin: Point) -> bool:
-    """Whether each px of a level begins at a whole level-0 px of OpenSlide's frame."""
-    return downsample.is_integer() and origin.x % downsample == 0 and origin.y % downsample == 0
-
-
 def _within(level: Level, bounds: Box) -> Level:
     """The part of a level that the bounds cover."""
     return Level(
@@ -180,7 +193,6 @@ def _within(level: Level, bounds: Box) -> Level:
         ),
         level.downsample_x,
         level.downsample_y,
-        level.exact,
     )
 
 

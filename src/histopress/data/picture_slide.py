@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -11,7 +13,8 @@ import numpy as np
 
 from histopress.core.errors import UnreadableSlideError
 from histopress.core.geometry import Size, Spacing
-from histopress.data.slide import RGB, WHITE, Level, Slide, SlideFacts
+from histopress.data.slide import RGB, WHITE, Slide
+from histopress.data.slide_facts import Level, SlideFacts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +57,7 @@ class PictureSlide(Slide):
         self._lock = Lock()
         self._pixels: RGB | None = None
         self._closed = False
-        with _open(path) as image:
+        with _opened(path) as image:
             _check_size(path, image)
             _check_mode(path, image)
             stored, source = _spacing(image)
@@ -77,7 +80,7 @@ class PictureSlide(Slide):
         if path.suffix.lower() not in SUFFIXES:
             return False
         try:
-            with _open(path):
+            with _opened(path):
                 return True
         except UnreadableSlideError as error:
             if isinstance(error.__cause__, UnidentifiedImageError):
@@ -99,18 +102,31 @@ class PictureSlide(Slide):
         self._pixels = None
 
 
-def _open(path: Path) -> Image:
-    """Read the header of a picture; Pillow's guard against decompression bombs is replaced by `LARGEST`."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    """An open picture; whatever Pillow raises on the way becomes an UnreadableSlideError.
+
+    Pillow's guard against decompression bombs gives way to `LARGEST`, and what it says of odd metadata is
+    dropped.
+    """
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path, formats=FORMATS)
+            warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+            with Image.open(path, formats=FORMATS) as image:
+                yield image
+    except UnreadableSlideError:
+        raise
     except Image.DecompressionBombError as error:
-        raise UnreadableSlideError(f"{path}: {_too_large(str(error))}") from error
+        raise UnreadableSlideError(
+            f"{path}: {_too_large(f'over {2 * (Image.MAX_IMAGE_PIXELS or 0):,} px')}"
+        ) from error
     except Exception as error:
-        raise UnreadableSlideError(f"{path}: the picture's header cannot be read: {error}") from error
+        raise UnreadableSlideError(
+            f"{path}: the picture cannot be decoded: {error}; copy it again from its source"
+        ) from error
 
 
 def _check_size(path: Path, image: Image) -> None:
@@ -152,13 +168,8 @@ def _bits(image: Image) -> int:
 
 
 def _decode(path: Path) -> RGB:
-    with _open(path) as image:
-        try:
-            return _on_white(image)
-        except Exception as error:
-            raise UnreadableSlideError(
-                f"{path}: the picture's pixels cannot be decoded: {error}; copy it again from its source"
-            ) from error
+    with _opened(path) as image:
+        return _on_white(image)
 
 
 def _on_white(image: Image) -> RGB:
@@ -198,8 +209,15 @@ def _extra(image: Image) -> dict[str, str]:
     facts = {"mode": image.mode}
     if "dpi" in image.info:
         facts["resolution tag"] = "{:.4g} x {:.4g} dpi".format(*map(float, image.info["dpi"]))
-    if (turn := image.getexif().get(ORIENTATION, 1)) != 1:
+    if (turn := _orientation(image)) != 1:
         facts["EXIF orientation"] = f"{turn}, not applied"
     if (pages := getattr(image, "n_frames", 1)) > 1:
         facts["pages"] = f"{pages}, of which the first is read"
     return facts
+
+
+def _orientation(image: Image) -> int:
+    """1 is upright; EXIF data at the end of a PNG are not looked for, as that would decode all pixels."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return int(image.getexif().get(ORIENTATION, 1))

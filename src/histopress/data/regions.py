@@ -1,4 +1,4 @@
-"""Cleaning of (rows, cols) bool masks with sizes in um: gaps closed, holes filled, crumbs and hairs dropped."""
+"""Cleaning of (rows, cols) masks with sizes in um: gaps closed, holes filled, crumbs and hairs dropped."""
 
 from __future__ import annotations
 
@@ -31,18 +31,13 @@ def grown(mask: Bools, radius: float, spacing: Spacing) -> Bools:
 
 
 def shrunk(mask: Bools, radius: float, spacing: Spacing) -> Bools:
-    """What is further than a radius in um from the outside of the mask; beyond the picture counts as inside."""
+    """What is further than a radius in um from the outside of the mask; beyond the picture is inside."""
     return ~grown(~mask, radius, spacing)
 
 
 def closed(mask: Bools, radius: float, spacing: Spacing) -> Bools:
     """The mask with gaps narrower than twice a radius in um closed."""
     return shrunk(grown(mask, radius, spacing), radius, spacing)
-
-
-def opened(mask: Bools, radius: float, spacing: Spacing) -> Bools:
-    """The mask without what is narrower than twice a radius in um."""
-    return grown(shrunk(mask, radius, spacing), radius, spacing)
 
 
 def filled(mask: Bools, largest: float, spacing: Spacing) -> Bools:

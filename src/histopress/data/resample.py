@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,26 +21,11 @@ TINY = 1e-6
 """px; edges this close to a whole pixel are taken to lie on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """Pixels of a level, and where their upper left corner lies on it.
-
-    Attributes:
-        pixels: (height, width, 3) uint8.
-        x: px of the level; not whole where a reader cannot start at every pixel.
-        y: likewise.
-    """
-
-    pixels: NDArray[np.uint8]
-    x: float
-    y: float
+Reader = Callable[[int, int, Size], NDArray[np.uint8]]
+"""(x, y, size) in whole px of a level, which may lie beyond it -> the (height, width, 3) pixels there."""
 
 
-Reader = Callable[[int, int, Size], Patch]
-"""(x, y, size) in whole px of a level -> the patch there, moved by less than one px at most."""
-
-
-def resample(read: Reader, box: Box, wanted: Size, exact: bool = True) -> NDArray[np.uint8]:
+def resample(read: Reader, box: Box, wanted: Size) -> NDArray[np.uint8]:
     """The picture of a box in a given number of pixels.
 
     Where both reductions are whole numbers and the box lies on whole pixels, each pixel is the rounded mean
@@ -52,12 +36,11 @@ def resample(read: Reader, box: Box, wanted: Size, exact: bool = True) -> NDArra
         read: gives stored pixels.
         box: in px of the level that `read` reads; may begin and end anywhere.
         wanted: px of the result.
-        exact: whether `read` always starts at the very px it is asked for.
 
     Returns:
         (height, width, 3) uint8 of the wanted size.
     """
-    factors = _whole_factors(box, wanted) if exact else None
+    factors = _whole_factors(box, wanted)
     reduce = partial(_mean, factors=factors) if factors else _filtered
     picture = np.empty((*wanted.shape, 3), np.uint8)
     for rows, cols in _blocks(box, wanted):
@@ -105,7 +88,7 @@ def _mean(read: Reader, box: Box, wanted: Size, factors: tuple[int, int]) -> NDA
     from PIL import Image
 
     across, down = factors
-    pixels = read(round(box.x), round(box.y), Size(wanted.width * across, wanted.height * down)).pixels
+    pixels = read(round(box.x), round(box.y), Size(wanted.width * across, wanted.height * down))
     count = across * down
     if count == 1:
         return pixels
@@ -129,15 +112,14 @@ def _filtered(read: Reader, box: Box, wanted: Size) -> NDArray[np.uint8]:
     filtering, reach = (Image.Resampling.HAMMING, 1) if coarse else (Image.Resampling.BICUBIC, 2)
     left, right = _needed(box.x, box.width, wanted.width, reach)
     top, bottom = _needed(box.y, box.height, wanted.height, reach)
-    patch = read(left, top, Size(right - left, bottom - top))
-    x, y = box.x - patch.x, box.y - patch.y
-    image = Image.fromarray(patch.pixels)
+    image = Image.fromarray(read(left, top, Size(right - left, bottom - top)))
+    x, y = box.x - left, box.y - top
     image = image.resize((image.width, wanted.height), filtering, box=(0, y, image.width, y + box.height))
     image = image.resize((wanted.width, wanted.height), filtering, box=(x, 0, x + box.width, wanted.height))
     return np.array(image)
 
 
 def _needed(start: float, length: float, wanted: int, reach: int) -> tuple[int, int]:
-    """First and last px that a filter needs, and one more, as a patch may begin off by up to one px."""
-    margin = reach * max(1.0, length / wanted) + 1.0
+    """First and last px that a filter needs."""
+    margin = reach * max(1.0, length / wanted)
     return math.floor(start - margin), math.ceil(start + length + margin)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.errors import SpacingError, UnreadableSlideError
-from histopress.core.geometry import PLAUSIBLE_SPACING, Box, Point, Size, Spacing
-from histopress.data.resample import Patch, resample
+from histopress.core.geometry import PLAUSIBLE_SPACING, Box, Size, Spacing
+from histopress.data.resample import resample
+from histopress.data.slide_facts import Level, SlideFacts
 
 RGB = NDArray[np.uint8]
 """(height, width, 3) uint8."""
@@ -23,71 +23,6 @@ RGB = NDArray[np.uint8]
 WHITE = 255
 
 SPACING_REMEDY = "give it in a `spacing` column of the cohort table or with --spacing UM_PER_PX"
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One stored resolution of a slide; `downsample_x` level-0 px make one of its px.
-
-    Attributes:
-        size: px of this level.
-        downsample_x: level-0 px along x; those of a pyramid are whole numbers, see `Level.of`.
-        downsample_y: likewise along y.
-        exact: whether the reader can start at every px of this level; if not, it starts close to it.
-    """
-
-    size: Size
-    downsample_x: float
-    downsample_y: float
-    exact: bool = True
-
-    @classmethod
-    def of(cls, size: Size, full: Size, exact: bool = True) -> Level:
-        """The level of this size in a slide whose level 0 has the full size.
-
-        Pyramids are made by merging k x k pixels, and what is left over at the far edges is dropped or
-        padded: a level of 2221 px below 4443 px has a downsample of 2, not of 2.0005. Only where no whole k
-        explains both sides are the ratios of the sides taken.
-        """
-        ratio_x, ratio_y = full.width / size.width, full.height / size.height
-        k = round(ratio_x if full.width > full.height else ratio_y)
-        if abs(full.width / k - size.width) < 1 and abs(full.height / k - size.height) < 1:
-            return cls(size, float(k), float(k), exact)
-        return cls(size, ratio_x, ratio_y, exact)
-
-
-@dataclass(frozen=True, slots=True)
-class Associated:
-    """A picture that comes with a slide: its label, macro photograph or thumbnail."""
-
-    name: str
-    size: Size
-    icc_profile_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class SlideFacts:
-    """What the file says of itself, for `inspect`; nothing here is used in computing.
-
-    Attributes:
-        reader: the library that reads it.
-        vendor: the format, as the reader calls it.
-        spacing_source: which property or tag the spacing comes from; empty if there is none.
-        icc_profile_bytes: length of the colour profile, which is reported and not applied.
-        bounds: scanned part of the vendor's level 0; the slide's origin is its corner. None if there is none.
-        associated: label, macro, thumbnail.
-        objective_power: as stated, for example "20"; empty if it is not. Never taken for a spacing.
-        extra: anything else worth telling.
-    """
-
-    reader: str
-    vendor: str
-    spacing_source: str = ""
-    icc_profile_bytes: int = 0
-    bounds: Box | None = None
-    associated: tuple[Associated, ...] = ()
-    objective_power: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
 
 
 class Slide(ABC):
@@ -192,7 +127,16 @@ class Slide(ABC):
             y: px of the level.
             size: px of the level.
         """
-        return self._patch(level, x, y, size).pixels
+        stored = self.levels[level].size
+        left, top = max(x, 0), max(y, 0)
+        right, bottom = min(x + size.width, stored.width), min(y + size.height, stored.height)
+        if (left, top, right, bottom) == (x, y, x + size.width, y + size.height):
+            return self._read_level(level, x, y, size)
+        pixels = np.full((*size.shape, 3), WHITE, np.uint8)
+        if left < right and top < bottom:
+            inside = self._read_level(level, left, top, Size(right - left, bottom - top))
+            pixels[top - y : bottom - y, left - x : right - x] = inside
+        return pixels
 
     def _picture(self, box: Box, wanted: Size) -> RGB:
         index = self._best_level(min(box.width / wanted.width, box.height / wanted.height))
@@ -203,35 +147,16 @@ class Slide(ABC):
             box.width / level.downsample_x,
             box.height / level.downsample_y,
         )
-        return resample(partial(self._patch, index), on_level, wanted, level.exact)
+        return resample(partial(self.stored, index), on_level, wanted)
 
     def _best_level(self, ratio: float) -> int:
         """The coarsest level that is not coarser than wanted; by 1 % it may be, as spacings are rounded."""
         fine = [i for i, v in enumerate(self.levels) if max(v.downsample_x, v.downsample_y) <= ratio * 1.01]
         return fine[-1] if fine else 0
 
-    def _patch(self, index: int, x: int, y: int, size: Size) -> Patch:
-        """Stored pixels of one level, white outside of it, and where they really begin."""
-        level = self.levels[index].size
-        left, top = max(x, 0), max(y, 0)
-        right, bottom = min(x + size.width, level.width), min(y + size.height, level.height)
-        if left >= right or top >= bottom:
-            return Patch(np.full((*size.shape, 3), WHITE, np.uint8), x, y)
-        inside = self._read_level(index, left, top, Size(right - left, bottom - top))
-        begin = self._begins(index, left, top)
-        if inside.shape[:2] != size.shape:
-            whole = np.full((*size.shape, 3), WHITE, np.uint8)
-            whole[top - y : bottom - y, left - x : right - x] = inside
-            inside = whole
-        return Patch(inside, begin.x - (left - x), begin.y - (top - y))
-
     @abstractmethod
     def _read_level(self, level: int, x: int, y: int, size: Size) -> RGB:
         """Stored pixels of one level, never asked for beyond it; raises UnreadableSlideError."""
-
-    def _begins(self, level: int, x: int, y: int) -> Point:
-        """Where pixels asked for at (x, y) really begin, px of the level; elsewhere only if not exact."""
-        return Point(x, y)
 
     @abstractmethod
     def close(self) -> None:

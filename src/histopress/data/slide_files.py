@@ -8,12 +8,17 @@ from pathlib import Path
 
 from histopress.core.errors import CohortError
 
-SUFFIXES = frozenset(
-    ".svs .tif .tiff .ndpi .vms .vmu .scn .mrxs .svslide .bif .czi .zvi .dcm .png .jpg .jpeg .bmp".split()
+SLIDES = frozenset(
+    {".svs", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi", ".zvi", ".dcm"}
 )
+PICTURES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
+SUFFIXES = SLIDES | PICTURES
 """Endings that a folder is searched for; a file that is named itself may have any."""
 
 DOUBLE = (".ome.tif", ".ome.tiff")
+
+MADE_FROM_SLIDES = (".mask.png", ".overlay.jpg")
+"""Endings of pictures that lie beside slides and are none."""
 
 
 def slide_id(path: str | Path) -> str:
@@ -29,30 +34,41 @@ def find_slides(paths: Sequence[Path]) -> list[Path]:
     A path that does not exist stays in the list, so that it fails with its reason.
 
     Raises:
-        CohortError: two files would have the same id, and so the same output.
+        CohortError: a folder holds no slide, or two files would have the same id, and so the same output.
     """
+    problems: list[str] = []
     found: list[Path] = []
     for path in paths:
-        found += _in_folder(path) if path.is_dir() else [path]
+        if not path.is_dir():
+            found.append(path)
+        elif inside := sorted(p for p in path.iterdir() if _looks_like_slide(p)):
+            found += inside
+        else:
+            problems.append(
+                f"no slide in the folder {path}; expected files ending in {' '.join(sorted(SUFFIXES))}"
+            )
     found = list(dict.fromkeys(found))
-    _check_ids(found)
+    if problems := problems + _same_ids(found):
+        raise CohortError("slides", problems)
     return found
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+def _looks_like_slide(path: Path) -> bool:
+    name = path.name.lower()
+    return (
+        path.suffix.lower() in SUFFIXES
+        and not name.startswith(".")
+        and not name.endswith(MADE_FROM_SLIDES)
+        and path.is_file()
     )
 
 
-def _check_ids(paths: Sequence[Path]) -> None:
+def _same_ids(paths: Sequence[Path]) -> list[str]:
     same: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         same[slide_id(path)].append(path)
-    problems = [
+    return [
         f"{' and '.join(map(str, files))} would both be named {name!r}; rename one, or run them apart"
         for name, files in same.items()
         if len(files) > 1
     ]
-    if problems:
-        raise CohortError("slides", problems)

@@ -11,7 +11,8 @@ from typing import Any
 from histopress.core.errors import HistopressError, SpacingError, UnreadableSlideError
 from histopress.core.geometry import Box, Size, Spacing, size_um
 from histopress.core.recipe import plain
-from histopress.data.slide import Associated, Level, Slide, open_slide
+from histopress.data.slide import Slide, open_slide
+from histopress.data.slide_facts import Associated, Level
 
 log = logging.getLogger(__name__)
 

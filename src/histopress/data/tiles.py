@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.geometry import Lattice, Spacing
-from histopress.data.slide import Slide
+from histopress.data.slide import RGB, Slide
 from histopress.data.tissue import TissueMask
 
-LONGEST_RUN = 16
+LONGEST = 16
+"""Cells of a stretch, at most."""
 AHEAD = 2
-"""Runs that wait for the reader's customer, for each thread."""
+"""Stretches that are read before they are asked for, for each thread."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """Neighbouring cells of one row that are read at once."""
+class Stretch:
+    """Neighbouring cells of one row that are read together."""
 
     row: int
     col: int
@@ -47,48 +48,49 @@ def select_cells(
     return np.argwhere(kept).astype(np.int32), tissue[kept]
 
 
-def runs(cells: NDArray[np.int32], longest: int = LONGEST_RUN) -> list[Run]:
-    """Cells, row by row, as runs of neighbours."""
+def stretches(cells: NDArray[np.int32], longest: int = LONGEST) -> list[Stretch]:
+    """Cells as stretches of neighbours, in the order of the cells."""
     if not len(cells):
         return []
     breaks = np.flatnonzero((np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)) + 1
     found = []
-    for start, stop in zip([0, *breaks], [*breaks, len(cells)], strict=True):
-        row, col = map(int, cells[start])
-        found += [Run(row, col + at, min(longest, stop - start - at)) for at in range(0, stop - start, longest)]
+    for part in np.split(cells, breaks):
+        row, col = map(int, part[0])
+        found += [Stretch(row, col + at, min(longest, len(part) - at)) for at in range(0, len(part), longest)]
     return found
 
 
-def read_run(slide: Slide, lattice: Lattice, run: Run) -> NDArray[np.uint8]:
-    """The tiles of one run, (length, tile, tile, 3) uint8."""
-    tile = lattice.tile
-    box = lattice.box(run.row, run.col, cols=run.length)
-    pixels = slide.read(box, Spacing.square(lattice.spacing))
-    return pixels.reshape(tile, run.length, tile, 3).transpose(1, 0, 2, 3)
+def read_stretch(slide: Slide, lattice: Lattice, stretch: Stretch) -> RGB:
+    """The tiles of neighbouring cells, (length, tile, tile, 3) uint8.
+
+    Each cell is read by itself: resampling a longer box rounds differently in the last bit, and then a tile
+    would depend on which of its neighbours are read with it.
+    """
+    spacing = Spacing.square(lattice.spacing)
+    cols = range(stretch.col, stretch.col + stretch.length)
+    return np.stack([slide.read(lattice.box(stretch.row, col), spacing) for col in cols])
 
 
-def read_tiles(
-    slide: Slide, lattice: Lattice, cells: NDArray[np.int32], threads: int = 2
-) -> Iterator[NDArray[np.uint8]]:
-    """The tiles of cells in their order, run by run, read ahead by threads.
+def read_tiles(slide: Slide, lattice: Lattice, cells: NDArray[np.int32], threads: int = 2) -> Iterator[RGB]:
+    """The tiles of cells in their order, stretch by stretch, read ahead by threads.
 
     Args:
         slide: open for reading.
         lattice: of the slide.
-        cells: (tiles, 2) row and col, row by row.
+        cells: (tiles, 2) row and col, best row by row.
         threads: that read.
 
     Yields:
-        (length, tile, tile, 3) uint8.
+        (length, tile, tile, 3) uint8, at most 16 tiles.
 
     Raises:
-        UnreadableSlideError: when the tiles up to the damaged one have been given.
+        UnreadableSlideError: when all stretches before the damaged one have been given.
     """
-    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    waiting: deque[Future[RGB]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="tiles") as pool:
         try:
-            for run in runs(cells):
-                waiting.append(pool.submit(read_run, slide, lattice, run))
+            for stretch in stretches(cells):
+                waiting.append(pool.submit(read_stretch, slide, lattice, stretch))
                 if len(waiting) > AHEAD * threads:
                     yield waiting.popleft().result()
             while waiting:

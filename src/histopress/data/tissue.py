@@ -1,15 +1,16 @@
-"""Where on a slide there is tissue: from a thumbnail, by colour and texture relative to the slide's own glass."""
+"""Where on a slide there is tissue: by colour and texture of a thumbnail, compared with the slide's glass."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histopress.core.geometry import Lattice, Size, Spacing
+from histopress.core.geometry import Lattice, Spacing
 
 if TYPE_CHECKING:
     from histopress.data.slide import RGB, Slide
@@ -31,7 +32,7 @@ class TissueRecipe:
             and the edges of slide and coverslip are grey.
         pens: whether pen marks are removed. Switch it off for stains that are green or blue themselves.
         gap: half the width of the gaps that are closed, such as breaks in the walls of fat cells.
-        holes: enclosed holes up to this size belong to the tissue (fat cells, small lumens); 0 keeps all open.
+        holes: holes up to this size belong to the tissue (fat cells, small lumens); 0 keeps all open.
         thinnest: parts that are nowhere wider are hairs and lines.
         smallest: smaller parts are dust.
     """
@@ -74,21 +75,23 @@ class TissueMask:
         Returns:
             (rows, cols) float32 from 0 to 1.
         """
-        step_y, step_x = lattice.step_y * stored.y / self.spacing.y, lattice.step_x * stored.x / self.spacing.x
-        top, left = lattice.origin.y * stored.y / self.spacing.y, lattice.origin.x * stored.x / self.spacing.x
-        bands = _between(self.mask, top + step_y * np.arange(lattice.rows + 1))
-        cells = _between(bands.T, left + step_x * np.arange(lattice.cols + 1)).T
-        return np.clip(cells / (step_x * step_y), 0, 1).astype(np.float32)
+        scale_y, scale_x = stored.y / self.spacing.y, stored.x / self.spacing.x
+        rows = (lattice.origin.y + lattice.step_y * np.arange(lattice.rows + 1)) * scale_y
+        cols = (lattice.origin.x + lattice.step_x * np.arange(lattice.cols + 1)) * scale_x
+        tissue = _between(_between(self.mask, rows).T, cols).T
+        cell = lattice.step_y * scale_y * lattice.step_x * scale_x
+        return np.clip(tissue / cell, 0, 1).astype(np.float32)
 
 
-def _between(values: NDArray[np.generic], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Integrals of rows of values (each constant over its row) between consecutive fractional edges."""
-    length = len(values)
-    edges = np.clip(edges, 0, length)
-    whole = np.minimum(edges.astype(np.int64), length - 1)
-    sums = np.zeros((length + 1, *values.shape[1:]))
-    np.cumsum(values, axis=0, out=sums[1:])
-    return np.diff(sums[whole] + (edges - whole)[:, None] * values[whole], axis=0)
+def _between(values: NDArray[Any], edges: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Integrals over rows of values, constant within a row, from each fractional edge to the next."""
+    edges = np.clip(edges, 0, len(values))
+    sums = np.zeros((len(edges) - 1, *values.shape[1:]))
+    for i, (start, stop) in enumerate(pairwise(edges)):
+        rows = np.arange(math.floor(start), math.ceil(stop))
+        overlap = np.minimum(rows + 1, stop) - np.maximum(rows, start)
+        sums[i] = overlap @ values[rows]
+    return sums
 
 
 def find_tissue(picture: RGB, spacing: Spacing, recipe: TissueRecipe) -> TissueMask:
@@ -105,18 +108,21 @@ def find_tissue(picture: RGB, spacing: Spacing, recipe: TissueRecipe) -> TissueM
     """
     from histopress.data.bands import bands
     from histopress.data.glass import FLAT_UM, find_glass
-    from histopress.data.ink import find_ink, ink_hues, without_ink
+    from histopress.data.ink import Hues, find_ink, ink_hues
     from histopress.data.regions import closed, filled, solid
 
     glass = find_glass(picture, spacing)
-    stained, sure, likely = np.zeros((3, *picture.shape[:2]), bool)
+    stained, sure, likely, close = np.zeros((4, *picture.shape[:2]), bool)
     for band in bands(picture.shape, math.ceil(FLAT_UM / spacing.y)):
         density = glass.density(picture[band.seen], band.seen.start)
         stained[band.wanted] = look_stained(density, spacing, recipe)[band.inner]
-        sure[band.wanted], likely[band.wanted] = (hue[band.inner] for hue in ink_hues(density))
-    ink = find_ink(sure, likely, stained, spacing) if recipe.pens else np.zeros_like(stained)
+        hues = ink_hues(density)
+        sure[band.wanted], likely[band.wanted], close[band.wanted] = (
+            h[band.inner] for h in (hues.sure, hues.likely, hues.close)
+        )
+    ink = find_ink(Hues(sure, likely, close), stained, spacing) if recipe.pens else np.zeros_like(stained)
     tissue = closed(stained & ~ink, recipe.gap, spacing)
-    tissue = without_ink(filled(tissue, recipe.holes, spacing), ink, spacing)
+    tissue = filled(tissue, recipe.holes, spacing) & ~ink
     return TissueMask(solid(tissue, recipe.smallest, recipe.thinnest, spacing), spacing)
 
 

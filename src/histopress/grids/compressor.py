@@ -17,7 +17,7 @@ from histopress.core.files import quick_hash
 from histopress.core.geometry import Lattice
 from histopress.core.progress import Progress
 from histopress.core.recipe import digest, plain
-
+from histopress.data.mask_files import read_mask
 from histopress.data.slide import Slide, open_slide
 from histopress.data.tiles import read_tiles, select_cells
 from histopress.data.tissue import TissueMask, mask_slide

@@ -130,4 +130,3 @@ def write_picture(grid: FeatureGrid, path: Path) -> Path:
     with whole(path) as partial:
         Image.fromarray(picture).save(partial)
     return path
-

@@ -1,9 +1,13 @@
-"""The Head contract: a grid of codes and its mask in, logits for the slide out."""
+"""The Head contract: a grid of codes and its mask in, logits for the slide out.
+
+Inside, heads compute on the list of tissue cells, so that what stands elsewhere cannot matter and costs nothing.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -25,13 +29,43 @@ class HeadOutput(NamedTuple):
     attention: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the tissue cells of a batch lie.
+
+    Attributes:
+        at: (cells,) position of every cell in the flattened (batch, rows, cols), ascending.
+        shape: (batch, rows, cols).
+    """
+
+    at: Tensor
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, mask: Tensor) -> Places:
+        """Those of a mask (batch, rows, cols) bool."""
+        return cls(mask.flatten().nonzero()[:, 0], (mask.shape[0], mask.shape[1], mask.shape[2]))
+
+    def take(self, picture: Tensor) -> Tensor:
+        """(batch, channels, rows, cols) -> (cells, channels)."""
+        return picture.permute(0, 2, 3, 1).reshape(-1, picture.shape[1]).index_select(0, self.at)
+
+    def lay(self, cells: Tensor) -> Tensor:
+        """(cells, channels) -> (batch, channels, rows, cols), 0 elsewhere."""
+        batch, rows, cols = self.shape
+        empty = cells.new_zeros(batch * rows * cols, cells.shape[1])
+        return empty.index_copy(0, self.at, cells).view(batch, rows, cols, -1).permute(0, 3, 1, 2)
+
+
 class Head(nn.Module, ABC):
-    """Dense grids -> logits. Nothing outside of the mask has any influence, whatever stands there.
+    """Grids -> logits. Nothing outside of the mask has any influence, whatever stands there.
 
     A subclass takes `dim` and `outputs` and its own settings as keywords, all plain values.
 
     Attributes:
         dim: length of the codes.
+        centre: (dim,) mean of the codes over the tissue of the training part.
+        spread: (dim,) their standard deviation.
         window: rows and cols of the only window it takes; none where it takes any.
         standardised: whether codes are brought to mean 0 and standard deviation 1 first.
         needs_pairs: whether it cannot train on a batch of one.
@@ -63,26 +97,22 @@ class Head(nn.Module, ABC):
             mask: (batch, rows, cols) bool, True at tissue; may be False everywhere.
 
         Raises:
-            HeadError: codes of another length.
+            HeadError: codes of another length, or a window that the head does not take.
         """
-        if dense.ndim != 4 or dense.shape[1] != self.dim:
+        side = self.window or "any"
+        fits = dense.ndim == 4 and dense.shape[1] == self.dim
+        if not fits or (self.window and tuple(dense.shape[2:]) != (self.window, self.window)):
             raise HeadError(
-                f"grids of shape {tuple(dense.shape)}, expected (batch, {self.dim}, rows, cols); "
-                "use grids of the encoder that the head was trained with"
+                f"grids of shape {tuple(dense.shape)}, expected (batch, {self.dim}, rows, cols) with {side} rows "
+                "and cols; use grids of the encoder that the head was trained with"
             )
-        at_channel = (1, -1, 1, 1)
-        codes = (dense - self.centre.view(at_channel)) / self.spread.view(at_channel)
-        return self.answer(keep(codes, mask), mask)
+        places = Places.of(mask)
+        return self.answer((places.take(dense) - self.centre) / self.spread, places)
 
     @abstractmethod
-    def answer(self, codes: Tensor, mask: Tensor) -> HeadOutput:
-        """Answer for standardised codes that are 0 outside of the mask."""
+    def answer(self, cells: Tensor, places: Places) -> HeadOutput:
+        """Answer for the standardised codes (cells, dim) of all tissue cells of a batch."""
 
     def decayed(self) -> Iterable[nn.Parameter]:
         """The parameters that weight decay pulls towards zero."""
         return (p for p in self.parameters() if p.ndim > 1)
-
-
-def keep(values: Tensor, mask: Tensor) -> Tensor:
-    """Values (batch, channels, rows, cols) where the mask (batch, rows, cols) is True, else 0."""
-    return torch.where(mask[:, None], values, values.new_zeros(()))

@@ -5,33 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from histopress.heads.head import Head, HeadOutput
+from histopress.heads.head import Head, HeadOutput, Places
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the cells of a mask; 0 where it is empty.
-
-    Args:
-        values: (batch, channels, rows, cols), 0 outside of the mask.
-        mask: (batch, rows, cols) bool.
-
-    Returns:
-        (batch, channels).
-    """
-    cells = mask.sum(dim=(1, 2)).clamp(min=1)
-    return values.sum(dim=(2, 3)) / cells[:, None]
+def mean_over_cells(cells: Tensor, places: Places) -> Tensor:
+    """(cells, channels) -> (batch, channels) mean over the cells of each slide; 0 for a slide without any."""
+    counts = places.lay(cells.new_ones(len(cells), 1)).sum(dim=(1, 2, 3)).clamp(min=1)
+    return places.lay(cells).sum(dim=(2, 3)) / counts[:, None]
 
 
-def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the cells of a mask; 0 outside of it, and everywhere where it is empty.
+def softmax_over_cells(scores: Tensor, places: Places) -> Tensor:
+    """(cells, 1) -> (batch, rows, cols) weights that sum to 1 over the cells of each slide, 0 elsewhere."""
+    inside = places.lay(torch.ones_like(scores)).flatten(1) > 0
+    laid = places.lay(scores).flatten(1).masked_fill(~inside, torch.finfo(scores.dtype).min)
+    weights = laid.softmax(dim=1) * inside
+    return weights.view(places.shape)
 
-    Args:
-        scores: (batch, rows, cols).
-        mask: (batch, rows, cols) bool.
-    """
-    lowest = torch.finfo(scores.dtype).min
-    weights = scores.masked_fill(~mask, lowest).flatten(1).softmax(dim=1).view(scores.shape)
-    return weights * mask
+
+def weighted_sum(cells: Tensor, weights: Tensor, places: Places) -> Tensor:
+    """(cells, channels) -> (batch, channels) sum by weights (batch, rows, cols)."""
+    return (places.lay(cells) * weights[:, None]).sum(dim=(2, 3))
 
 
 class MeanHead(Head):
@@ -42,6 +35,6 @@ class MeanHead(Head):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(dim, outputs)
 
-    def answer(self, codes: Tensor, mask: Tensor) -> HeadOutput:
+    def answer(self, cells: Tensor, places: Places) -> HeadOutput:
         """See `Head.answer`."""
-        return HeadOutput(self.linear(self.dropout(masked_mean(codes, mask))))
+        return HeadOutput(self.linear(self.dropout(mean_over_cells(cells, places))))

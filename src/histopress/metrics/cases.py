@@ -91,6 +91,11 @@ class Answers:
     parts: tuple[str, ...]
     averaged: bool
 
+    @property
+    def run_word(self) -> str:
+        """What a run is called: a fold of cross-validation, or else a run."""
+        return "fold" if "test" in self.parts and all(run.isdigit() for run in self.by_run) else "run"
+
 
 def usable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that may be evaluated: never those trained or tuned on, and only those with a truth."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from histopress.metrics.intervals import wilson
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.uint16] | NDArray[np.float64]
 
 GRID = np.linspace(0.0, 1.0, 101)
 MOST_BINS = 10
@@ -105,24 +106,22 @@ def reliability(probability: Array, outcome: NDArray[np.bool_], level: float) ->
     )
 
 
-def _found(positive: NDArray[np.bool_], score: Array, weights: NDArray[np.generic]) -> tuple[Array, Array]:
+def _found(positive: NDArray[np.bool_], score: Array, weights: Counts) -> tuple[Array, Array]:
     """Positives and negatives at or above each distinct score that was drawn, from the highest down."""
-    drawn = weights > 0
+    drawn = np.asarray(weights > 0)
     order = np.argsort(-score[drawn], kind="stable")
     score, positive, weights = score[drawn][order], positive[drawn][order], weights[drawn][order]
     last = np.append(np.diff(score) != 0, True)
     return np.cumsum(weights * positive)[last], np.cumsum(weights * ~positive)[last]
 
 
-def _rates(positive: NDArray[np.bool_], score: Array, weights: NDArray[np.generic]) -> tuple[Array, Array]:
+def _rates(positive: NDArray[np.bool_], score: Array, weights: Counts) -> tuple[Array, Array]:
     """(true, false) positive rates from (0, 0) to (1, 1)."""
     found, false = _found(positive, score, weights)
     return np.insert(found / found[-1], 0, 0.0), np.insert(false / false[-1], 0, 0.0)
 
 
-def _precision(
-    positive: NDArray[np.bool_], score: Array, weights: NDArray[np.generic]
-) -> tuple[Array, Array]:
+def _precision(positive: NDArray[np.bool_], score: Array, weights: Counts) -> tuple[Array, Array]:
     """(recall, precision) from the highest score down."""
     found, false = _found(positive, score, weights)
     return found / found[-1], found / (found + false)

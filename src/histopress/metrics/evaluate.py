@@ -106,10 +106,10 @@ def _assess(path: Path, name: str, sureness: Sureness) -> list[Result]:
         parts = ", ".join(f"{n} of part {part}" for part, n in table["part"].value_counts().items())
         known = int((table["truth"] != "").sum())
         raise PredictionsError(
-            f"{path} has no row to evaluate: found {parts or 'no rows'}, {known} with a truth; expected rows of "
-            "part test or new with a truth; give `predict` a cohort table that holds the label"
+            f"{path} has no row to evaluate: found {parts or 'no rows'}, {known} with a truth; expected rows "
+            "of part test or new with a truth; give `predict` a cohort table that holds the label"
         )
-    source = f"{path} ({quick_hash(path)})"
+    source = f"{path.name} (fingerprint {quick_hash(path)})"
     return [assess(name, source, str(t), answers(table, str(t)), sureness) for t in rows["target"].unique()]
 
 

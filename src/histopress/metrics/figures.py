@@ -23,6 +23,7 @@ class Chart:
         name: str,
         x: tuple[float, float] = (0.0, 1.0),
         y: tuple[float, float] = (0.0, 1.0),
+        *,
         width: int = 340,
         height: int = 330,
         left: int = LEFT,
@@ -33,12 +34,12 @@ class Chart:
         self._parts: list[str] = []
 
     def across(self, x: float) -> float:
-        """px from the left."""
+        """Distance from the left edge in px."""
         low, high = self.x
         return self.left + (x - low) / (high - low) * (self.width - self.left - RIGHT)
 
     def down(self, y: float) -> float:
-        """px from the top."""
+        """Distance from the upper edge in px."""
         low, high = self.y
         return self.height - BOTTOM - (y - low) / (high - low) * (self.height - TOP - BOTTOM)
 
@@ -107,7 +108,8 @@ class Chart:
     def svg(self) -> str:
         """The chart as one element."""
         return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.name)}">'
+            f'<svg viewBox="0 0 {self.width} {self.height}" style="max-width: {self.width * 1.25:.0f}px" '
+            f'role="img" aria-label="{escape(self.name)}">'
             f"{''.join(self._parts)}</svg>"
         )
 
@@ -130,26 +132,26 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def swarm(values: ArrayLike, bins: int, most: int) -> tuple[list[float], list[float]]:
-    """Points that lie side by side where they would cover each other.
+def swarm(values: ArrayLike, bins: int, most: int) -> tuple[list[float], list[float], int]:
+    """Points that are stacked where they would cover each other, around the middle of a row.
 
     Args:
         values: (points,) between 0 and 1.
         bins: how finely values are told apart.
-        most: points side by side at which a whole row is filled.
+        most: points on a stack that fill the row; higher stacks are squeezed.
 
     Returns:
-        values moved to the middle of their bin, and offsets from the middle of the row, -0.5 to 0.5.
+        values moved to the middle of their bin; offsets from the middle of the row, -0.5 to 0.5; and how many
+        points fill the row.
     """
     array = np.asarray(values, np.float64)
     place = np.minimum((array * bins).astype(int), bins - 1)
-    rank = np.zeros(len(array), int)
+    offsets = np.zeros(len(array))
     for b in np.unique(place):
         members = np.flatnonzero(place == b)
-        rank[members] = np.arange(len(members))
-    highest = max(most, int(rank.max(initial=0)) + 1)
-    offsets = (rank + 1) // 2 * np.where(rank % 2, 1, -1) / highest
-    return ((place + 0.5) / bins).tolist(), offsets.tolist()
+        offsets[members] = np.arange(len(members)) - (len(members) - 1) / 2
+    highest = max(most, round(2 * float(np.abs(offsets).max(initial=0))) + 1)
+    return ((place + 0.5) / bins).tolist(), (offsets / highest).tolist(), highest
 
 
 def _pairs(xs: ArrayLike, ys: ArrayLike) -> list[tuple[float, float]]:

@@ -97,7 +97,7 @@ def _left_out(patients: ArrayLike) -> NDArray[np.uint16]:
     """(groups, cases) 0 for the cases of the patients that are left out, 1 for the others."""
     ids, patient = np.unique(np.asarray(patients), return_inverse=True)
     groups = min(len(ids), MOST_LEFT_OUT)
-    return (np.arange(groups)[:, np.newaxis] != patient % groups).astype(np.uint16)
+    return np.asarray(np.not_equal.outer(np.arange(groups), patient % groups), np.uint16)
 
 
 def _shares(values: Array, point: float, without: Array, level: float) -> list[float]:

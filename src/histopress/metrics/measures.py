@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 Limits = tuple[float, float]
 
 FEW = 10
-"""Patients of the rarest class below which the bootstrap is not trusted: it covers under 90 % in simulation."""
+"""Patients of the rarest class below which the bootstrap is not trusted: simulated, it covers under 90 %."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from histopress.data.predictions import ENSEMBLE
+from histopress.metrics.measures import FEW
 from histopress.metrics.results import Result, Sureness
+
+CALLED = {
+    "binary": (
+        " Sensitivity, specificity and balanced accuracy call a patient positive from a probability of 0.5; "
+        "no threshold was tuned."
+    ),
+    "multiclass": " The most probable class is called.",
+    "regression": "",
+}
 
 
 def describe(result: Result, sureness: Sureness) -> list[str]:
@@ -24,36 +34,30 @@ def _counted(result: Result) -> str:
 
 def _answered(result: Result) -> str:
     answers = result.answers
-    runs = len(answers.by_run)
     if answers.parts == ("new",):
-        who = "The patients are marked as new: no part of the cohort that the models learned from."
+        who = "The patients are marked as new: they are no part of the cohort that the models learned from."
     else:
         who = (
-            "Every answer comes from a model that was neither trained nor tuned on the patient: rows of the train "
-            "and tuning parts are left out."
+            "Every answer comes from a model that was neither trained nor tuned on the patient: rows of the "
+            "train and tuning parts are left out."
         )
     if (answers.pooled.fold == ENSEMBLE).any():
         return f"{who} Answers are the mean of several models."
-    if runs > 1:
+    if len(answers.by_run) > 1:
         return (
-            f"{who} The patients of {runs} cross-validation folds are pooled: each was answered by the one model "
-            "whose test part held the patient."
+            f"{who} The patients of {len(answers.by_run)} cross-validation folds are pooled: each was "
+            "answered by the one model whose test part held the patient."
         )
     return who
 
 
 def _sure(result: Result, sureness: Sureness) -> str:
     strata = "" if result.cases.kind == "regression" else ", within each class"
-    call = {
-        "binary": " Sensitivity, specificity and balanced accuracy call a patient positive from a probability "
-        "of 0.5; no threshold was tuned.",
-        "multiclass": " The most probable class is called.",
-        "regression": "",
-    }[result.cases.kind]
     return (
-        f"Intervals are at {sureness.level:.0%} confidence. Bootstrap intervals are bias-corrected and accelerated "
-        f"(BCa), from {sureness.resamples:,} resamples of patients with replacement{strata} (seed "
-        f"{sureness.seed}). Where a class has fewer than 10 patients, or where the bootstrap reaches the end of the "
-        "scale and would claim certainty, a closed form named beside the interval takes its place. Intervals tell "
-        "of the choice of patients, not of training the models again." + call
+        f"Intervals are at {sureness.level:.0%} confidence. Bootstrap intervals are bias-corrected and "
+        f"accelerated (BCa), from {sureness.resamples:,} resamples of patients with replacement{strata} "
+        f"(seed {sureness.seed}). Where a class has fewer than {FEW} patients, or where the bootstrap "
+        "reaches the end of the scale and would claim certainty, a closed form named beside the interval "
+        "takes its place. Intervals tell of the choice of patients, not of training the models again."
+        + CALLED[result.cases.kind]
     )

@@ -58,12 +58,13 @@ def _side_by_side(results: Sequence[Result]) -> str:
     for target, several in targets.items():
         if len(several) < 2:
             continue
-        cards = _card("Scores side by side", side_by_side_table(several), _shared_patients(several))
+        cards = [_card("Scores side by side", side_by_side_table(several), _shared_patients(several))]
         comparable = [r for r in several if r.cases.kind == "binary" and not _undefined(r)]
         if len(comparable) > 1:
             chart = figures.overlay_figure([r.cases for r in comparable], [r.name for r in comparable])
-            cards += f'<div class="row">{_card("ROC curves", chart)}</div>'
-        blocks.append(f'<section class="result"><h2>{escape(target)}, side by side</h2>{cards}</section>')
+            cards.append(_card("ROC curves", chart))
+        row = _row(cards, "row main" if len(cards) > 1 else "row wide")
+        blocks.append(f'<section class="result"><h2>{escape(target)}, side by side</h2>{row}</section>')
     return "".join(blocks)
 
 
@@ -79,22 +80,38 @@ def _section(result: Result, named: bool, sureness: Sureness) -> str:
     cases = result.cases
     name = f'<p class="soft">{escape(result.name)}</p>' if named else ""
     notes = "".join(f"<p>{escape(note)}</p>" for note in result.notes)
-    charts = _numbers(result) if cases.kind == "regression" else _classes(result, sureness)
-    hardest = _card(
-        "Where it was most wrong",
-        hardest_table(cases),
-        "Patients worth looking at again: the slide, the label, the tissue mask.",
+    scores = _card(
+        "Scores", score_table(result, sureness.level), "The tick on a scale is what guessing would score."
     )
-    return (
-        f'<section class="result"><h2>{escape(result.target)}</h2>{name}{_headline(result)}'
-        + (f'<div class="notes">{notes}</div>' if notes else "")
-        + _card("Scores", score_table(result, sureness.level))
-        + charts
-        + (_card("Run by run", run_table(result), _run_words(result)) if result.answers.by_run else "")
-        + hardest
-        + _card("What was done", "".join(f"<p>{escape(p)}</p>" for p in describe(result, sureness)))
-        + "</section>"
+    done = "".join(f'<p class="plain">{escape(line)}</p>' for line in describe(result, sureness))
+    return "".join(
+        [
+            f'<section class="result"><h2>{escape(result.target)}</h2>{name}{_headline(result)}',
+            f'<div class="notes">{notes}</div>' if notes else "",
+            scores,
+            _numbers(result) if cases.kind == "regression" else _classes(result, sureness),
+            _row([*_runs(result), _hardest(result)], "row wide"),
+            f'<div class="card"><h3>What was done</h3>{done}</div></section>',
+        ]
     )
+
+
+def _hardest(result: Result) -> str:
+    words = "Patients worth looking at again: the slide, the label, the tissue mask."
+    return _card("Where it was most wrong", hardest_table(result), words)
+
+
+def _runs(result: Result) -> list[str]:
+    score, runs, run = result.scores[0], len(result.answers.by_run), result.answers.run_word
+    if not runs:
+        return []
+    words = ""
+    if np.isfinite(score.run_sd):
+        words = (
+            f"{score.label}: mean {number(score.run_mean)}, standard deviation {number(score.run_sd)} over "
+            f"{runs} {run}s. With few patients each, single {run}s scatter."
+        )
+    return [_card(f"{run.capitalize()} by {run}", run_table(result), words)]
 
 
 def _headline(result: Result) -> str:
@@ -117,44 +134,38 @@ def _in_words(result: Result) -> str:
     if cases.kind == "binary":
         negative, positive = cases.classes
         return (
-            f"Of 100 pairs of one {positive} and one {negative} patient, it scores the {positive} patient higher "
-            f"in about {round(score.value * 100)}; guessing would in 50."
+            f"Of 100 pairs of one {positive} and one {negative} patient, it scores the {positive} patient "
+            f"higher in about {round(score.value * 100)}; guessing would in 50."
         )
     meaning = score.meaning[0].upper() + score.meaning[1:]
     return f"{meaning}. Guessing would give {0.5 if cases.kind == 'multiclass' else 0:g}."
 
 
 def _classes(result: Result, sureness: Sureness) -> str:
-    cases = result.cases
-    confusion = _card("Called at " + _call(result), confusion_table(cases, sureness.level))
-    spread = _card("Answers by true class", figures.distribution_figure(cases), "One dot a patient.")
+    cases, level = result.cases, sureness.level
+    called = "probability 0.5" if cases.kind == "binary" else "the highest probability"
+    middle = _card("Answers by true class", figures.distribution_figure(cases), "One dot a patient.") + _card(
+        f"Called at {called}", confusion_table(cases, level)
+    )
     if _undefined(result):
-        return spread + confusion
+        return middle
     resamples = min(sureness.resamples, MOST_CURVE_RESAMPLES)
     counts = draw_resamples(cases.patients, cases.truth, resamples, sureness.seed)
-    present = [i for i, n in enumerate(cases.counts.values()) if n]
-    shown = [1] if cases.kind == "binary" else present
-    band = f"Band: {sureness.level:.0%} of resamples, point by point."
+    shown = [1] if cases.kind == "binary" else [i for i, n in enumerate(cases.counts.values()) if n]
+    band = f"Band: {level:.0%} of resamples, point by point."
     rocs = [
-        _card(_about("ROC", cases.classes[i]), figures.roc_figure(cases, i, counts, sureness.level), band)
-        for i in shown
+        _card(f"ROC: {cases.classes[i]}", figures.roc_figure(cases, i, counts, level), band) for i in shown
     ]
     precisions = [
-        _card(
-            _about("Precision and recall", cases.classes[i]),
-            figures.precision_figure(cases, i, counts, sureness.level),
-            band,
-        )
+        _card(f"Precision: {cases.classes[i]}", figures.precision_figure(cases, i, counts, level), band)
         for i in shown
     ]
-    calibration = _card(
-        "Calibration",
-        figures.calibration_figure(cases, sureness.level),
-        "On the dashed line probabilities can be taken at their word. Numbers are patients.",
-    )
+    chart, patients = figures.calibration_figure(cases, level)
+    words = f"Each dot: {patients}. On the dashed line probabilities can be taken at their word."
+    calibration = _card("Calibration", chart, words)
     if cases.kind == "binary":
-        return _row([*rocs, *precisions, calibration]) + spread + confusion
-    return _row(rocs) + spread + confusion + _row([calibration]) + _row(precisions)
+        return _row([*rocs, *precisions, calibration]) + middle
+    return _row(rocs) + middle + _row([*precisions, calibration])
 
 
 def _numbers(result: Result) -> str:
@@ -171,32 +182,14 @@ def _numbers(result: Result) -> str:
     )
 
 
-def _run_words(result: Result) -> str:
-    score = result.scores[0]
-    if len(result.answers.by_run) < 2 or not np.isfinite(score.run_sd):
-        return ""
-    return (
-        f"{score.label}: mean {number(score.run_mean)}, standard deviation {number(score.run_sd)} over "
-        f"{len(result.answers.by_run)} runs. Few patients a run make single runs scatter."
-    )
-
-
 def _undefined(result: Result) -> bool:
     return bool(np.isnan(result.scores[0].value))
 
 
-def _call(result: Result) -> str:
-    return "probability 0.5" if result.cases.kind == "binary" else "the highest probability"
-
-
-def _about(what: str, name: str) -> str:
-    return f"{what}: {name}"
-
-
 def _card(title: str, content: str, words: str = "") -> str:
     below = f"<p>{escape(words)}</p>" if words else ""
-    return f'<div class="card"><h3>{escape(title)}</h3>{below}{content}</div>'
+    return f'<div class="card"><h3>{escape(title)}</h3>{content}{below}</div>'
 
 
-def _row(cards: Iterable[str]) -> str:
-    return f'<div class="row">{"".join(cards)}</div>'
+def _row(cards: Iterable[str], style: str = "row") -> str:
+    return f'<div class="{style}">{"".join(cards)}</div>'

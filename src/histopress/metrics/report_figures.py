@@ -13,6 +13,12 @@ from histopress.metrics.scores import THRESHOLD, auroc, average_precision
 
 Counts = NDArray[np.uint16]
 
+BINS = 100
+"""How finely the picture of answers tells probabilities apart."""
+
+ROW = 76
+"""Height of a class in the picture of answers, px."""
+
 NAMED_DOTS = 500
 """Dots up to which each can be pointed at for its patient."""
 
@@ -41,11 +47,12 @@ def precision_figure(cases: Cases, number_of_class: int, counts: Counts, level: 
     member = cases.truth == number_of_class
     score = cases.probabilities[:, number_of_class]
     curve = precision_recall(member, score, counts, level)
-    start = Curve(np.insert(curve.x, 0, 0.0), np.insert(curve.y, 0, curve.y[0]), curve.low, curve.high)
+    shown = slice(None, int(np.argmax(curve.x >= 1)) + 1)
+    xs, ys = np.insert(curve.x[shown], 0, 0.0), np.insert(curve.y[shown], 0, curve.y[0])
     chart = Chart(f"precision-recall curve of {cases.classes[number_of_class]}")
     chart.axes("recall (sensitivity)", "precision")
     chart.line("even", [0, 1], [member.mean()] * 2)
-    _curve(chart, start, style(number_of_class))
+    _curve(chart, Curve(xs, ys, curve.low, curve.high), style(number_of_class))
     precision = float(average_precision(member, score)[0])
     chart.note(0.97, 0.05, f"average precision {number(precision)}", "end", "label")
     return chart.svg()
@@ -64,8 +71,8 @@ def overlay_figure(several: list[Cases], names: list[str]) -> str:
     return chart.svg()
 
 
-def calibration_figure(cases: Cases, level: float) -> str:
-    """How often what was said came true, over the probability that was said, with patients a bin."""
+def calibration_figure(cases: Cases, level: float) -> tuple[str, str]:
+    """How often what was said came true, over the probability that was said; and how many patients a dot."""
     if cases.kind == "binary":
         said, came, what = cases.score, cases.positive, cases.classes[-1]
     else:
@@ -75,39 +82,31 @@ def calibration_figure(cases: Cases, level: float) -> str:
     chart.axes(f"probability said of {what}", "share that came true")
     chart.line("even", [0, 1], [0, 1])
     chart.whiskers("c0", bins.said, bins.low, bins.high)
-    chart.line("c0 thin", bins.said, bins.came)
-    chart.dots("c0", bins.said, bins.came, 5)
-    for x, y, patients in zip(bins.said, bins.high, bins.patients, strict=True):
-        chart.note(float(x), min(float(y) + 0.02, 0.985), f"{patients}")
-    return chart.svg()
+    chart.dots("c0", bins.said, bins.came, 5, [f"{n} patients" for n in bins.patients])
+    fewest, most = int(bins.patients.min()), int(bins.patients.max())
+    return chart.svg(), f"{fewest} patients" if fewest == most else f"{fewest} to {most} patients"
 
 
 def distribution_figure(cases: Cases) -> str:
     """A dot a patient, row by row of true class: at the probability of the positive, or of the true class."""
-    rows = [(i, name) for i, (name, n) in enumerate(cases.counts.items()) if n]
-    binary = cases.kind == "binary"
-    chart = Chart(
-        "answers by true class", y=(0.0, float(len(rows))), width=720, height=70 + 84 * len(rows), left=150
-    )
+    present = [i for i, n in enumerate(cases.counts.values()) if n]
+    rows, binary = len(present), cases.kind == "binary"
+    chart = Chart("answers by true class", y=(0, rows), width=900, height=64 + ROW * rows, left=150)
     chart.axes(f"probability of {cases.classes[-1] if binary else 'the true class'}", "", y_ticks=[])
     if binary:
-        chart.line("even", [THRESHOLD, THRESHOLD], [0, len(rows)])
-    for row, (i, name) in enumerate(rows):
-        members = cases.truth == i
-        values = cases.score[members] if binary else cases.probabilities[members, i]
-        middle = len(rows) - row - 0.5
-        xs, offsets = swarm(values, bins=90, most=8)
-        ids = [f"{p}: {number(v)}" for p, v in zip(cases.patients[members], values, strict=True)]
-        radius = min(4.0, 300 / max(1, round(len(values) ** 0.5 * 12)))
-        chart.dots(
-            style(i),
-            xs,
-            [middle + o * 0.9 for o in offsets],
-            max(radius, 1.2),
-            ids if len(ids) <= NAMED_DOTS else (),
-        )
-        chart.note(-0.02, middle + 0.02, name, "end", "label")
-        chart.note(-0.02, middle - 0.18, f"{len(values)} patients", "end")
+        chart.line("even", [THRESHOLD, THRESHOLD], [0, rows])
+    values = [cases.probabilities[cases.truth == i, 1 if binary else i] for i in present]
+    most = max(swarm(of_class, bins=BINS, most=9)[2] for of_class in values)
+    for row, (i, of_class) in enumerate(zip(present, values, strict=True)):
+        middle = rows - row - 0.5
+        xs, offsets, _ = swarm(of_class, BINS, most)
+        patients = cases.patients[cases.truth == i]
+        names = [f"{p}: {number(v)}" for p, v in zip(patients, of_class, strict=True)]
+        ys = [middle + 0.9 * offset for offset in offsets]
+        radius = max(0.45 * 0.9 * ROW / most, 1.2)
+        chart.dots(style(i), xs, ys, radius, names if len(names) <= NAMED_DOTS else ())
+        chart.note(-0.02, middle + 0.02, cases.classes[i], "end", "label")
+        chart.note(-0.02, middle - 0.18, f"{len(of_class)} patients", "end")
     return chart.svg()
 
 

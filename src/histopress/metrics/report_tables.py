@@ -15,6 +15,9 @@ from histopress.metrics.results import Result, Score, number
 
 HARDEST = 10
 
+Cell = str | tuple[str, str]
+"""Text of a head cell, or its CSS class and text."""
+
 
 def score_table(result: Result, level: float) -> str:
     """Every score with its interval, how that was made, and a small scale."""
@@ -27,7 +30,7 @@ def score_table(result: Result, level: float) -> str:
             f'<td class="n">{number(score.value)}{note}</td><td class="n">{_limits(score)}</td>'
             f'<td>{scale}</td><td><span class="soft">{escape(score.method)}</span></td></tr>'
         )
-    head = ["score", ("n", "value"), ("n", f"{level:.0%} interval"), "", "interval by"]
+    head: list[Cell] = ["score", ("n", "value"), ("n", f"{level:.0%} interval"), "", "interval by"]
     return _table(head, rows)
 
 
@@ -49,7 +52,13 @@ def side_by_side_table(results: Sequence[Result]) -> str:
             f"<tr><th>{escape(result.name)}</th>{cells}<td>{scale}</td>"
             f'<td class="n">{len(result.cases)}</td></tr>'
         )
-    return _table(["table", *(("n", x) for x in labels), results[0].scores[0].label, ("n", "patients")], rows)
+    head: list[Cell] = [
+        "table",
+        *(("n", label) for label in labels),
+        results[0].scores[0].label,
+        ("n", "patients"),
+    ]
+    return _table(head, rows)
 
 
 def run_table(result: Result) -> str:
@@ -63,7 +72,9 @@ def run_table(result: Result) -> str:
             f'<td class="n">{number(score.run_mean)} ± {number(score.run_sd)}</td>' for score in result.scores
         )
         rows.append(f'<tr class="total"><th>mean ± SD</th><td class="n"></td>{means}</tr>')
-    return _table(["run", ("n", "patients"), *(("n", s.label) for s in result.scores)], rows)
+    return _table(
+        [result.answers.run_word, ("n", "patients"), *(("n", s.label) for s in result.scores)], rows
+    )
 
 
 def confusion_table(cases: Cases, level: float) -> str:
@@ -72,23 +83,25 @@ def confusion_table(cases: Cases, level: float) -> str:
     counts = np.zeros((size, size), int)
     np.add.at(counts, (cases.truth.astype(int), cases.answer), 1)
     head = "".join(f"<th>{escape(name)}</th>" for name in cases.classes)
-    body = "".join(
+    rows = [
         f"<tr><th>truly {escape(name)}</th>{_confusion_row(counts[i], i)}</tr>"
         for i, name in enumerate(cases.classes)
-    )
+    ]
     matrix = (
-        f'<table class="matrix"><thead><tr><th>called</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<table class="matrix"><thead><tr><th>called</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
     return f'<div class="beside">{matrix}{_recall_table(cases, level)}</div>'
 
 
 def _confusion_row(counts: np.ndarray[tuple[int, ...], np.dtype[np.int_]], own: int) -> str:
     total = max(int(counts.sum()), 1)
-    return "".join(
-        f'<td class="{"right" if i == own else ""}" style="background: rgba(var(--tint), {0.45 * n / total:.3f})">'
-        f'{n}<span class="soft">{n / total:.0%}</span></td>'
-        for i, n in enumerate(counts)
-    )
+    cells = []
+    for i, n in enumerate(counts):
+        tint = f"background: rgba(var(--tint), {0.45 * n / total:.3f})"
+        share = f'<span class="soft">{n / total:.0%}</span>'
+        cells.append(f'<td class="{"right" if i == own else ""}" style="{tint}">{n}{share}</td>')
+    return "".join(cells)
 
 
 def _recall_table(cases: Cases, level: float) -> str:
@@ -96,32 +109,34 @@ def _recall_table(cases: Cases, level: float) -> str:
     rows = []
     for name, right, patients in recalls(cases):
         low, high = wilson(right / patients, patients, level)
-        label = names[cases.classes.index(name)]
+        label = f'{names[cases.classes.index(name)]}<span class="soft">{escape(name)}</span>'
         rows.append(
-            f'<tr><th>{label}<span class="soft">{escape(name)}</span></th><td class="n">{number(right / patients)}'
-            f'</td><td class="n">[{number(low)}, {number(high)}]</td><td class="n">{right} of {patients}</td></tr>'
+            f'<tr><th>{label}</th><td class="n">{number(right / patients)}</td>'
+            f'<td class="n">[{number(low)}, {number(high)}]</td>'
+            f'<td class="n">{right} of {patients}</td></tr>'
         )
     return _table(["", ("n", "value"), ("n", f"{level:.0%} interval (Wilson)"), ("n", "patients")], rows)
 
 
-def hardest_table(cases: Cases) -> str:
+def hardest_table(result: Result) -> str:
     """The patients with the largest error."""
+    cases, run = result.cases, result.answers.run_word
     order = np.argsort(-cases.error, kind="stable")[:HARDEST]
     if cases.kind == "regression":
         rows = [
-            f'<tr><th>{escape(str(cases.patients[i]))}</th><td class="n">{cases.truth[i]:.4g}</td>'
-            f'<td class="n">{cases.score[i]:.4g}</td><td class="n">{cases.score[i] - cases.truth[i]:+.3g}</td>'
-            f"<td>{escape(str(cases.fold[i]))}</td></tr>"
+            f"<tr><th>{escape(str(cases.patients[i]))}</th><td>{escape(str(cases.fold[i]))}</td>"
+            f'<td class="n">{cases.truth[i]:.3g}</td><td class="n">{cases.score[i]:.3g}</td>'
+            f'<td class="n">{cases.score[i] - cases.truth[i]:+.3g}</td></tr>'
             for i in order
         ]
-        return _table(["patient", ("n", "label"), ("n", "answer"), ("n", "difference"), "run"], rows)
+        return _table(["patient", run, ("n", "label"), ("n", "answer"), ("n", "difference")], rows)
     rows = [
-        f"<tr><th>{escape(str(cases.patients[i]))}</th><td>{escape(cases.classes[int(cases.truth[i])])}</td>"
-        f'<td>{escape(cases.classes[cases.answer[i]])}</td><td class="n">{number(1 - cases.error[i])}</td>'
-        f"<td>{escape(str(cases.fold[i]))}</td></tr>"
+        f"<tr><th>{escape(str(cases.patients[i]))}</th><td>{escape(str(cases.fold[i]))}</td>"
+        f"<td>{escape(cases.classes[int(cases.truth[i])])}</td><td>{escape(cases.classes[cases.answer[i]])}</td>"
+        f'<td class="n">{number(1 - cases.error[i])}</td></tr>'
         for i in order
     ]
-    return _table(["patient", "label", "called", ("n", "probability of the label"), "run"], rows)
+    return _table(["patient", run, "label", "called", ("n", "probability of the label")], rows)
 
 
 def _run_cell(value: float, note: str) -> str:
@@ -133,8 +148,7 @@ def _limits(score: Score) -> str:
     return f"[{number(score.low)}, {number(score.high)}]" if np.isfinite(score.low) else "unknown"
 
 
-def _table(head: Sequence[str | tuple[str, str]], rows: Sequence[str]) -> str:
-    """Head cells are texts, or (CSS class, text)."""
+def _table(head: Sequence[Cell], rows: Sequence[str]) -> str:
     cells = "".join(
         f"<th>{escape(h)}</th>" if isinstance(h, str) else f'<th class="{h[0]}">{escape(h[1])}</th>'
         for h in head

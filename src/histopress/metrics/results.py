@@ -89,7 +89,7 @@ class Result:
 
     Attributes:
         name: of the table.
-        source: path and hash of the table.
+        source: file name and fingerprint of the table.
         target: label column.
         answers: the patients and what was answered.
         scores: the first is the headline.
@@ -131,7 +131,7 @@ def assess(name: str, source: str, target: str, answers: Answers, sureness: Sure
 
     Args:
         name: of the table.
-        source: path and hash of the table.
+        source: file name and fingerprint of the table.
         target: label column.
         answers: see `cases.answers`.
         sureness: how intervals are made.
@@ -177,9 +177,20 @@ def _notes(answers: Answers) -> list[str]:
     absent = [name for name, n in cases.counts.items() if not n]
     if absent:
         notes.append(f"No patient is {', '.join(absent)}; the scores tell nothing of it.")
+    if cases.kind != "regression" and _separated(cases):
+        notes.append(
+            "Not one patient is on the wrong side: make sure that nothing but the tissue tells the classes "
+            "apart, such as site, scanner or stain."
+        )
     if answers.averaged:
         notes.append("Each patient's answer is the mean of several models.")
     return notes
+
+
+def _separated(cases: Cases) -> bool:
+    """Whether every class scores above all others without a single exception."""
+    area = measures(cases)[0].of(cases)
+    return math.isfinite(area) and area >= 1 - 1e-12
 
 
 def _plain_score(score: Score) -> dict[str, Any]:

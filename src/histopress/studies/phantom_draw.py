@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ class PhantomRecipe:
         slides: how many; one patient in four has two of them.
         lesion_share: share of the tissue area that is tumour in the slides that have one, 0 to 0.8.
         foci: fewest and most places in which the tumour lies.
-        width: narrowest and widest slide in px.
-        height: lowest and highest slide in px.
+        width: narrowest and widest slide in px, rounded down to a multiple of `MASK_STEP`.
+        height: lowest and highest slide in px, likewise.
         spacing: um/px; cells are drawn in um, so a coarser spacing draws them smaller.
         stain_variation: 0 stains all slides alike, 1 as differently as several laboratories do.
         seed: another seed, another cohort.
@@ -45,11 +46,15 @@ class PhantomRecipe:
             raise RecipeError(f"spacing is {self.spacing} um/px, expected 0.2 to 2: nuclei must stay visible")
         for name, (low, high) in (("width", self.width), ("height", self.height)):
             if not 256 <= low <= high:
-                raise RecipeError(f"{name} is {low} to {high} px, expected a range that starts at 256 or more")
+                raise RecipeError(
+                    f"{name} is {low} to {high} px, expected a range that starts at 256 or more"
+                )
         if self.seed < 0:
             raise RecipeError(f"seed is {self.seed}, expected 0 or more")
         if not 1 <= self.foci[0] <= self.foci[1]:
-            raise RecipeError(f"foci is {self.foci[0]} to {self.foci[1]}, expected a range that starts at 1 or more")
+            raise RecipeError(
+                f"foci is {self.foci[0]} to {self.foci[1]}, expected a range that starts at 1 or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class _Place:
 def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
     """Plan one slide of a cohort; the same recipe and index give the same plan, whatever else is drawn.
 
-    The label and everything benign come from separate streams of chance, so that a slide's size, stain, amount
-    of tissue or number of lymphocytes tell nothing of its label.
+    The label and everything benign come from separate streams of chance, so that a slide's size, stain,
+    amount of tissue or number of lymphocytes tell nothing of its label.
 
     Args:
         recipe: of the cohort.
@@ -96,12 +101,13 @@ def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
 
 
 def _roster(recipe: PhantomRecipe) -> list[_Place]:
-    """Which patient, label and site every slide has: labels halved, among patients with one slide and with two."""
+    """Patient, label and site of every slide: labels halved, also among the patients with two slides."""
     pairs = recipe.slides // 10 * 2
     slides_of = [2] * pairs + [1] * (recipe.slides - 2 * pairs)
     shuffled = np.random.default_rng([recipe.seed, 0]).permutation(recipe.slides)
     patients = [
-        _Place(number, positive=number % 2 == 1, site=number // 2 % len(SITES)) for number in range(len(slides_of))
+        _Place(number, positive=number % 2 == 1, site=number // 2 % len(SITES))
+        for number in range(len(slides_of))
     ]
     places = [place for place, count in zip(patients, slides_of, strict=True) for _ in range(count)]
     return [places[i] for i in shuffled]
@@ -113,9 +119,9 @@ def _side(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
 
 def _stain(rng: np.random.Generator, variation: float, site: int) -> Stain:
     """Stain vectors after Macenko et al. (ISBI 2009), turned and stretched; each site leans its own way."""
-    lean = (0.05, -0.05)[site] * variation
+    lean = np.array([0.05, -0.05]) * (-1 if site else 1) * variation
     hue = rng.normal(0, 0.035 * variation, (2, 3))
-    strength = np.exp(rng.normal(0, 0.13 * variation, 2) + (lean, -lean))
+    strength = np.exp(rng.normal(0, 0.13 * variation, 2) + lean)
     haematoxylin = (np.array([0.57, 0.71, 0.41]) + hue[0]) * 2.3 * strength[0]
     eosin = (np.array([0.16, 0.80, 0.50]) + hue[1] * (0.8, 1, 1.6)) * 1.25 * strength[1]
     glass = rng.uniform(237, 249) + rng.normal(0, 1.2 * variation, 3)
@@ -162,7 +168,7 @@ def _pieces(rng: np.random.Generator, size: Size) -> tuple[Blob, ...]:
     long, short = (size.width, size.height) if wide else (size.height, size.width)
     edges = np.linspace(0.05, 0.95, count + 1) * long
     blobs = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         along, across = (start + end) / 2, short * rng.uniform(0.46, 0.54)
         reach, rise = (end - start) / 2 * rng.uniform(0.72, 0.88), short / 2 * rng.uniform(0.62, 0.8)
         centre = Point(along, across) if wide else Point(across, along)

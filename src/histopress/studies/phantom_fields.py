@@ -36,7 +36,7 @@ def noise(rng: np.random.Generator, size: Size, scale: float) -> Field:
 
 
 def positions(size: Size) -> tuple[Field, Field]:
-    """y and x of the middle of every map px, in level-0 px, ready to broadcast."""
+    """Coordinates y and x of the middle of every map px, in level-0 px, ready to broadcast."""
     rows, cols = mask_shape(size)
     y = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) * MASK_STEP
     x = (np.arange(cols, dtype=np.float32)[None, :] + 0.5) * MASK_STEP
@@ -52,15 +52,15 @@ def reach(blob: Blob, size: Size) -> Field:
     return np.sqrt(along**2 + across**2).astype(np.float32)
 
 
-def blobs(rng: np.random.Generator, blobs: tuple[Blob, ...], size: Size, um: float) -> Field:
+def unite(rng: np.random.Generator, blobs: tuple[Blob, ...], size: Size, um: float) -> Field:
     """Depth in the union of blobs with uneven outlines."""
     uneven = 0.25 * noise(rng, size, 60 * um) + 0.12 * noise(rng, size, 20 * um)
     depths = [(1 - reach(b, size) + uneven) * min(b.radius_x, b.radius_y) for b in blobs]
     return np.maximum.reduce(depths) if depths else np.full(mask_shape(size), -FAR, np.float32)
 
 
-def share(values: Field, share: float, where: NDArray[np.bool_], slope: float) -> Field:
-    """Depth in the part with the highest values that makes up this share of `where`."""
+def highest(values: Field, share: float, where: NDArray[np.bool_], slope: float) -> Field:
+    """Depth in the part of the highest values that makes up this share of `where`; `slope`: px a value."""
     return np.asarray((values - threshold(values[where], share)) * slope, dtype=np.float32)
 
 
@@ -72,13 +72,13 @@ def threshold(values: Field, share: float) -> float:
     return float(np.partition(values, values.size - above)[values.size - above]) - 1e-6
 
 
-def lattice(rng: np.random.Generator, shape: tuple[int, int], pitch: float, jitter: float) -> NDArray[np.float64]:
-    """(points, 2) y, x in level-0 px: a staggered lattice whose points are shifted by up to `jitter` of the pitch."""
-    y, x = np.mgrid[: shape[0] * MASK_STEP : pitch * 0.87, : shape[1] * MASK_STEP : pitch]
+def lattice(rng: np.random.Generator, size: Size, pitch: float, jitter: float) -> NDArray[np.float64]:
+    """(points, 2) y, x in level-0 px: a staggered lattice, shifted by up to `jitter` of the pitch."""
+    y, x = np.mgrid[: size.height : pitch * 0.87, : size.width : pitch]
     x[1::2] += pitch / 2
     points = np.stack([y.ravel(), x.ravel()], -1)
     points += rng.uniform(-jitter, jitter, points.shape) * pitch
-    return points[((points >= 0) & (points < np.array(shape) * MASK_STEP)).all(axis=1)]
+    return points[((points >= 0) & (points < size.shape)).all(axis=1)]
 
 
 def at(field: NDArray[V], points: NDArray[np.float64]) -> NDArray[V]:

@@ -1,4 +1,4 @@
-"""Maps of a scene as seen at the pixels of a block: bilinear, in whole numbers, hence the same on every machine."""
+"""Maps of a scene as seen at the pixels of a block: bilinear, in whole numbers."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ class DepthMap(SmoothMap):
         return bool((self._corners(y, x) > -32).any())
 
     def weight(self, y: int, x: int, soft: int, fray: Layer | int = 0) -> Layer:
-        """Weight of the inside, rising from 0 to 128 over `soft` px around the edge; `fray` moves the edge (px)."""
+        """Weight of the inside, from 0 to 128 over `soft` px around the edge; `fray` moves the edge (px)."""
         depth = np.clip(self.layer(y, x) + 2 * fray, -soft, soft)
         return 64 + depth * 64 // soft

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.geometry import Size
-from histopress.studies.phantom_camera import Packed, colour_noise, colour_table, shading
-from histopress.studies.phantom_cells import Cells, populate
+from histopress.studies.phantom_camera import Packed, colour_noise, colour_table, shaded, shading
+from histopress.studies.phantom_cells import Cells, benign_nuclei, red_cells
+from histopress.studies.phantom_fields import at
 from histopress.studies.phantom_maps import SIDE, DepthMap, Layer, SmoothMap
 from histopress.studies.phantom_plan import MASK_STEP, PhantomSlide
 from histopress.studies.phantom_scene import Scene, lay_out
 from histopress.studies.phantom_textures import BLOCK, DIRECTIONS, MARGIN, Grey, Seamless, textures
+from histopress.studies.phantom_tumour import grow, plant, tumour_cells
 
 if TYPE_CHECKING:
     from histopress.data.slide import RGB
@@ -27,18 +29,26 @@ class Painting:
 
     Attributes:
         plan: of the slide.
-        tissue: (rows, cols) bool, `MASK_STEP` px to a px: within the outline of the tissue, with fat and lumens.
+        tissue: (rows, cols) bool, `MASK_STEP` px to a px: within the outline of the tissue, fat included.
         lesion: the same of the tumour.
     """
 
     def __init__(self, plan: PhantomSlide) -> None:
         self.plan = plan
-        scene = lay_out(plan)
-        self.tissue, self.lesion = scene.tissue > 0, scene.lesion > 0
         self._textures = textures(plan.texture_seed, plan.spacing.mean)
-        self._shift = np.random.default_rng([plan.seed, 5]).integers(128, size=2) * MASK_STEP
-        cells = populate(plan, scene, self._fibres(scene))
-        self._nuclei, self._red = _pasted(cells.nuclei, plan.size), _pasted(cells.red, plan.size)
+        self._shift = np.random.default_rng([plan.seed, 3]).integers(128, size=2) * MASK_STEP
+        scene = lay_out(plan)
+        fibres = self._fibres(scene)
+        nuclei, red = benign_nuclei(plan, scene, fibres), red_cells(plan, scene)
+        self.tissue, self.lesion = scene.tissue > 0, np.zeros(scene.tissue.shape, np.bool_)
+        if plan.tumour is not None:
+            lesion = grow(plan, plan.tumour, scene.tissue)
+            self.lesion = lesion > 0
+            scene = plant(plan, plan.tumour, scene, lesion)
+            nuclei = [cells.where(at(lesion, cells.centre) <= 0) for cells in nuclei]
+            nuclei += tumour_cells(plan, plan.tumour, scene, lesion, fibres)
+            red = red.where(at(lesion, red.centre) <= 0)
+        self._nuclei, self._red = _pasted(nuclei, plan.size), _pasted([red], plan.size)
         self._tissue, self._epithelium = DepthMap(scene.tissue), DepthMap(scene.epithelium)
         self._lumen, self._fat, self._other_way = (
             DepthMap(scene.lumen),
@@ -48,6 +58,7 @@ class Painting:
         self._density, self._haze = SmoothMap(scene.density), SmoothMap(scene.haze)
         self._colours = colour_table(plan.stain)
         self._noise = colour_noise(self._textures.noise.grey, plan.stain.noise)
+        self._dither = self._textures.noise.grey * np.uint8(37)  # any odd number spreads the levels evenly
         self._shade = shading(plan.stain, plan.size, BLOCK)
 
     def rows(self, start: int, stop: int) -> RGB:
@@ -65,8 +76,9 @@ class Painting:
     def _block(self, y: int, x: int) -> Packed:
         """(BLOCK, BLOCK) px at a multiple of BLOCK."""
         top, left = (v % self._textures.noise.period for v in (y + self._shift[0], x + self._shift[1]))
-        light = self._noise[top : top + BLOCK, left : left + BLOCK]
-        light = light - self._shade[0][y : y + BLOCK, None] - self._shade[1][None, x : x + BLOCK]
+        window = (slice(top, top + BLOCK), slice(left, left + BLOCK))
+        fall = self._shade[0][y : y + BLOCK, None] + self._shade[1][x : x + BLOCK]
+        light = shaded(self._noise[window], fall, self._dither[window])
         if not self._tissue.touches(y, x):
             return np.asarray(light + self._colours[0])
         haematoxylin, eosin = (self._blurred(layer) for layer in self._stains(y, x))
@@ -82,7 +94,7 @@ class Painting:
         grain = self._texture(self._textures.cytoplasm, y, x) - 128
         density = self._density.layer(y, x)
         cleft = np.maximum(150 - (density * 3 >> 2) - fibres, 0)
-        eosin = np.clip(density + ((fibres - 128) * 3 >> 2) + (grain >> 2) - 3 * cleft, 0, 255)
+        eosin = np.clip(density + ((fibres - 128) * 3 >> 2) + (grain >> 2) - 3 * cleft, 0, 200)
         haematoxylin = np.clip(self._haze.layer(y, x) + (grain >> 2), 0, 255)
         if self._epithelium.touches(y, x):
             borders = self._texture(self._textures.borders, y, x)
@@ -102,8 +114,8 @@ class Painting:
         return haematoxylin, np.maximum(eosin * tissue >> 7, self._red[window])
 
     def _texture(self, texture: Seamless, y: int, x: int) -> Layer:
-        top, left = self._shift + (y - MARGIN, x - MARGIN)
-        return texture.window(int(top), int(left), SIDE).astype(np.int16)
+        down, right = self._shift
+        return texture.window(down + y - MARGIN, right + x - MARGIN, SIDE).astype(np.int16)
 
     def _blurred(self, layer: Layer) -> Layer:
         """The block without its margin, blurred by the optics."""
@@ -119,7 +131,9 @@ class Painting:
         """Direction of the collagen on the maps, radians."""
         directions = self._textures.directions
         side = len(directions)
-        rows, cols = (np.arange(n) + s // MASK_STEP for n, s in zip(scene.tissue.shape, self._shift, strict=True))
+        rows, cols = (
+            np.arange(n) + s // MASK_STEP for n, s in zip(scene.tissue.shape, self._shift, strict=True)
+        )
         here = directions[np.ix_(rows % side, cols % side)].astype(np.float64)
         turned = DIRECTIONS / 2 - directions.T[np.ix_(rows % side, cols % side)]
         return np.asarray(np.where(scene.other_way > 0, turned, here) * np.pi / DIRECTIONS)
@@ -130,7 +144,7 @@ def _mixed(under: Layer, over: Layer | np.int16, weight: Layer) -> Layer:
     return under + ((over - under) * weight >> 7)
 
 
-def _pasted(kinds: tuple[Cells, ...], size: Size) -> Grey:
+def _pasted(kinds: list[Cells], size: Size) -> Grey:
     """All cells on an empty canvas with a margin, the darker on top; cells at the very edge are left out."""
     canvas = np.zeros((size.height + SIDE, size.width + SIDE), np.uint8)
     for cells in kinds:

@@ -116,7 +116,7 @@ class Tumour:
 
 @dataclass(frozen=True)
 class PhantomSlide:
-    """The plan of one slide. Painting adds no chance of its own: what is too small to list follows from `seed`.
+    """The plan of one slide. Painting adds no chance: what is too small to list follows from `seed`.
 
     Attributes:
         slide: its name.
@@ -143,6 +143,11 @@ class PhantomSlide:
     texture_seed: int
 
     @property
+    def um(self) -> float:
+        """How many px make one um."""
+        return 1 / self.spacing.mean
+
+    @property
     def label(self) -> str:
-        """"normal" or "tumour"."""
+        """Either of `LABELS`."""
         return LABELS[self.tumour is not None]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from histopress.core.geometry import Size
 from histopress.studies.phantom_fields import FAR, at, lattice, mask_shape
-from histopress.studies.phantom_plan import MASK_STEP, Anatomy
+from histopress.studies.phantom_plan import MASK_STEP, PhantomSlide
 from histopress.studies.phantom_textures import Field
 
 
@@ -20,7 +20,7 @@ class Rings:
     Attributes:
         centre: (rings, 2) y, x.
         radius: (rings,) mean of the outline.
-        waves: (rings, 4) amplitudes of the harmonics 2 and 3 of the outline, cosine and sine, as shares of it.
+        waves: (rings, 4) amplitudes of harmonics 2 and 3 of the outline, cosine and sine, as shares of it.
         wall: (rings,) from the outline to the lumen; larger than the radius where there is no lumen.
     """
 
@@ -43,40 +43,37 @@ class Rings:
         return np.asarray(self.radius[ring] * np.exp(bulge))
 
 
-def place_glands(rng: np.random.Generator, anatomy: Anatomy, room: Field, um: float) -> Rings:
-    centre = lattice(rng, room.shape, anatomy.gland_pitch * um, 0.17)
-    centre = centre[at(room, centre) > 0]
-    radius = anatomy.gland_pitch * um * rng.uniform(0.26, 0.46, len(centre))
-    fits = at(room, centre) > 0.6 * radius
-    centre, radius = centre[fits], radius[fits]
+def place_glands(rng: np.random.Generator, plan: PhantomSlide, free: Field, glandular: Field) -> Rings:
+    """Glands side by side in the glandular parts, and nests without a lumen among them."""
+    centre = lattice(rng, plan.size, plan.anatomy.gland_pitch * plan.um, 0.17)
+    radius = plan.anatomy.gland_pitch * plan.um * rng.uniform(0.26, 0.46, len(centre))
     waves = rng.normal(0, 1, (len(centre), 4)) * (0.16, 0.16, 0.07, 0.07)
-    wall = rng.uniform(14, 21, len(centre)) * um
-    solid = rng.uniform(size=len(centre)) > anatomy.gland_lumen
-    return Rings(centre, np.where(solid, 0.75, 1.0) * radius, waves, np.where(solid, FAR, wall))
+    wall = rng.uniform(14, 21, len(centre)) * plan.um
+    solid = rng.uniform(size=len(centre)) > plan.anatomy.gland_lumen
+    rings = Rings(centre, np.where(solid, 0.75, 1.0) * radius, waves, np.where(solid, FAR, wall))
+    return rings.where((at(free, centre) > 0.9 * radius) & (at(glandular, centre) > 0))
 
 
-def place_vessels(rng: np.random.Generator, anatomy: Anatomy, room: Field, um: float) -> Rings:
-    centre = lattice(rng, room.shape, anatomy.vessel_pitch * um, 0.45)
-    radius = um * np.exp(rng.normal(np.log(16), 0.45, len(centre)))
-    fits = at(room, centre) > radius
-    centre, radius = centre[fits], radius[fits]
+def place_vessels(rng: np.random.Generator, plan: PhantomSlide, free: Field) -> Rings:
+    """Small vessels strewn over the stroma."""
+    centre = lattice(rng, plan.size, plan.anatomy.vessel_pitch * plan.um, 0.45)
+    radius = plan.um * np.exp(rng.normal(np.log(16), 0.45, len(centre)))
     waves = rng.normal(0, 1, (len(centre), 4)) * (0.25, 0.25, 0.08, 0.08)
-    return Rings(centre, radius, waves, np.full(len(centre), 2.5 * um))
+    return Rings(centre, radius, waves, np.full(len(centre), 2.5 * plan.um)).where(at(free, centre) > radius)
 
 
-def depth(rings: Rings, size: Size, lumen: bool = False) -> Field:
-    """Depth in the rings, or in their lumens."""
-    shape = mask_shape(size)
-    depth = np.full(shape, -FAR, np.float32)
-    reach = np.ceil(rings.radius * 2 / MASK_STEP).astype(np.int64) + 2
+def depths(rings: Rings, size: Size) -> tuple[Field, Field]:
+    """Depth (px, positive inside) in the rings, and in their lumens."""
+    outer, lumen = (np.full(mask_shape(size), -FAR, np.float32) for _ in range(2))
     for ring in range(len(rings)):
-        row, col = (rings.centre[ring] // MASK_STEP).astype(np.int64)
-        rows = np.arange(max(0, row - reach[ring]), min(shape[0], row + reach[ring] + 1))
-        cols = np.arange(max(0, col - reach[ring]), min(shape[1], col + reach[ring] + 1))
-        y = ((rows + 0.5) * MASK_STEP - rings.centre[ring, 0])[:, None]
-        x = ((cols + 0.5) * MASK_STEP - rings.centre[ring, 1])[None, :]
-        inside = rings.outline(np.full(1, ring), np.arctan2(y, x).ravel()).reshape(len(rows), len(cols))
-        inside -= np.hypot(y, x) + (rings.wall[ring] if lumen else 0)
-        window = depth[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-        np.maximum(window, inside, out=window, casting="same_kind")
-    return depth
+        reach = int(2 * rings.radius[ring] / MASK_STEP) + 2
+        row, col = (int(v) // MASK_STEP for v in rings.centre[ring])
+        window = (slice(max(0, row - reach), row + reach + 1), slice(max(0, col - reach), col + reach + 1))
+        rows, cols = outer[window].shape
+        y = (np.arange(rows) + window[0].start + 0.5) * MASK_STEP - rings.centre[ring, 0]
+        x = (np.arange(cols) + window[1].start + 0.5) * MASK_STEP - rings.centre[ring, 1]
+        outline = rings.outline(np.array([ring]), np.arctan2(y[:, None], x))
+        depth = (outline - np.hypot(y[:, None], x)).astype(np.float32)
+        np.maximum(outer[window], depth, out=outer[window])
+        np.maximum(lumen[window], depth - np.float32(rings.wall[ring]), out=lumen[window])
+    return outer, lumen

@@ -57,6 +57,10 @@ class Stamps:
         direction = np.rint(angles / np.pi * DIRECTIONS).astype(np.int64) % DIRECTIONS
         return direction * self.variants + rng.integers(self.variants, size=len(angles))
 
+    def choose_any(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """A stamp at random for each of so many cells, turned any way."""
+        return rng.integers(len(self.pictures), size=count)
+
 
 def draw_stamps(rng: np.random.Generator, look: Look, variants: int, um: float) -> Stamps:
     """Nuclei of one look.
@@ -74,14 +78,22 @@ def draw_stamps(rng: np.random.Generator, look: Look, variants: int, um: float) 
     length, width = np.maximum(length, width), np.minimum(length, width)
     side = int(np.ceil(length.max() * (1 + 3 * look.irregular) + 2 * EDGE)) + 2
     u, v = _axes(side, np.repeat(np.arange(DIRECTIONS), variants) * np.pi / DIRECTIONS)
-    depth = _depth(rng, u, v, length, width, look.irregular)
-    dark = np.clip(rng.normal(look.dark, look.fade, count), 0.15, 1)[:, None, None]
-    ink = dark * (1 + look.clumps * _chromatin(rng, count, side, um))
-    ink += look.rim * np.exp(-(((depth - 0.5 * um) / (0.45 * um)) ** 2))
-    if look.spots:
-        ink += _nucleoli(rng, u, v, width, look.spots, um)
-    ink *= np.clip(0.5 + depth / EDGE, 0, 1)
+    bulge = _outline(rng, np.arctan2(v / _each(width), u / _each(length)), look.irregular)
+    reach = np.hypot(2 * v / _each(width), 2 * u / _each(length))
+    depth = (bulge - reach) * _each(width) / 2
+    ink = _each(np.clip(rng.normal(look.dark, look.fade, count), 0.15, 1)) * (
+        1 + np.float32(look.clumps) * _chromatin(rng, count, side, um)
+    )
+    ink += look.rim * np.exp(-np.square((depth - np.float32(0.5 * um)) / np.float32(0.45 * um)))
+    for _ in range(look.spots):
+        ink += _nucleolus(rng, u, v, width, um)
+    ink *= np.clip(0.5 + depth / np.float32(EDGE), 0, 1)
     return Stamps((255 * np.clip(ink, 0, 1)).astype(np.uint8), variants)
+
+
+def _each(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """One value a stamp, to broadcast over its pixels."""
+    return values.astype(np.float32)[:, None, None]
 
 
 def draw_mitoses(rng: np.random.Generator, variants: int, um: float) -> Stamps:
@@ -97,23 +109,14 @@ def _axes(side: int, angle: NDArray[np.float64]) -> tuple[NDArray[np.float32], N
     return x * cos + y * sin, y * cos - x * sin
 
 
-def _depth(
-    rng: np.random.Generator,
-    u: NDArray[np.float32],
-    v: NDArray[np.float32],
-    length: NDArray[np.float64],
-    width: NDArray[np.float64],
-    irregular: float,
-) -> NDArray[np.float32]:
-    """px from the outline, positive inside: ellipses with harmonics 1 to 4 on their outlines."""
-    long, wide = (a.astype(np.float32)[:, None, None] / 2 for a in (length, width))
-    angle = np.arctan2(v / wide, u / long)
-    bulge = np.zeros_like(u)
-    for k in range(1, 5):
-        size = rng.normal(0, irregular / np.sqrt(k), (len(u), 1, 1)).astype(np.float32)
-        bulge += size * np.cos(k * angle + rng.uniform(0, 2 * np.pi, (len(u), 1, 1)).astype(np.float32))
-    reach = np.sqrt((u / long) ** 2 + (v / wide) ** 2)
-    return np.asarray((1 + bulge - reach) * wide, dtype=np.float32)
+def _outline(rng: np.random.Generator, angle: NDArray[np.float32], irregular: float) -> NDArray[np.float32]:
+    """Reach of each nucleus in these directions, about 1: an ellipse with harmonics 1 to 3."""
+    bulge = np.ones_like(angle)
+    for k in range(1, 4):
+        size = rng.normal(0, irregular / np.sqrt(k), len(angle))
+        phase = rng.uniform(0, 2 * np.pi, len(angle))
+        bulge += _each(size) * np.cos(k * angle + _each(phase))
+    return bulge
 
 
 def _chromatin(rng: np.random.Generator, count: int, side: int, um: float) -> NDArray[np.float32]:
@@ -125,19 +128,15 @@ def _chromatin(rng: np.random.Generator, count: int, side: int, um: float) -> ND
     return smooth / smooth.std()
 
 
-def _nucleoli(
+def _nucleolus(
     rng: np.random.Generator,
     u: NDArray[np.float32],
     v: NDArray[np.float32],
     width: NDArray[np.float64],
-    most: int,
     um: float,
 ) -> NDArray[np.float32]:
-    """Up to `most` dark round spots near the middle of each nucleus."""
-    spots = np.zeros_like(u)
-    for _ in range(most):
-        place = rng.normal(0, 0.13, (2, len(u))) * width
-        there = rng.uniform(0, 0.6, len(u)) * (rng.uniform(size=len(u)) < 0.7)
-        away = (u - place[0][:, None, None]) ** 2 + (v - place[1][:, None, None]) ** 2
-        spots += there[:, None, None] * np.exp(-away / (0.9 * um) ** 2)
-    return spots.astype(np.float32)
+    """A dark round spot near the middle of most nuclei."""
+    along, across = rng.normal(0, 0.13, (2, len(u))) * width
+    dark = rng.uniform(0, 0.6, len(u)) * (rng.uniform(size=len(u)) < 0.7)
+    away = np.square(u - _each(along)) + np.square(v - _each(across))
+    return _each(dark) * np.exp(-away / np.float32((0.9 * um) ** 2))

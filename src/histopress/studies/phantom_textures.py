@@ -114,7 +114,7 @@ def _field(spectrum: NDArray[np.complex64]) -> Field:
 
 
 def _smear(side: int, along: float, across: float, angle: float = 0.0) -> Field:
-    """Spectrum of a Gaussian of mass 1 with these standard deviations (px), scaled to keep the power of noise."""
+    """Spectrum of a Gaussian with these standard deviations (px), scaled to keep the power of white noise."""
     v, u = np.fft.fftfreq(side).astype(np.float32)[:, None], np.fft.rfftfreq(side).astype(np.float32)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     a, b = np.float32(along) * (u * cos + v * sin), np.float32(across) * (v * cos - u * sin)
@@ -142,7 +142,7 @@ def _collagen(rng: np.random.Generator, side: int, um: float) -> tuple[Field, ND
 
 
 def _walls(rng: np.random.Generator, side: int, cell: float, wall: float) -> Grey:
-    """Walls between the cells of a seamless Voronoi diagram; `cell` is their mean width, `wall` half a width (px)."""
+    """Walls of a seamless Voronoi diagram; `cell`: width of its cells, `wall`: half that of walls (px)."""
     from scipy.spatial import cKDTree
 
     pitch = max(2, round(side / cell))

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from histopress.core.files import whole
 from histopress.core.geometry import Spacing
+from histopress.data.cohort import read_cohort
 from histopress.data.predictions import class_columns, read_predictions
 from histopress.data.slide import open_slide
 from histopress.grids.inspect import principal_picture
@@ -38,7 +38,8 @@ def draw_overview(cohort: Path, grids: Path, run: Path, headline: str, path: Pat
     rows = read_predictions([run / "predictions.csv"]).query("part == 'test' and level == 'patient'")
     negative, positive = (c.removeprefix("p:") for c in class_columns(rows, rows["target"].iloc[0]))
     figure = Figure(figsize=(13, 6.2), layout="constrained")
-    slides, curves = figure.subfigures(1, 2, width_ratios=[2.4, 1])
+    parts: Any = figure.subfigures(1, 2, width_ratios=[2.4, 1])
+    slides, curves = parts
     _draw_slides(slides, cohort, grids, (positive, positive, negative))
     _draw_curves(curves, rows["score"].to_numpy(float), (rows["truth"] == positive).to_numpy(), headline)
     with whole(path) as partial:
@@ -47,13 +48,12 @@ def draw_overview(cohort: Path, grids: Path, run: Path, headline: str, path: Pat
 
 
 def _draw_slides(figure: Any, cohort: Path, grids: Path, labels: Sequence[str]) -> None:
-    table = pd.read_csv(cohort, dtype=str)
+    rows = read_cohort(cohort).table.to_dict("records")
     axes = figure.subplots(2, len(labels))
-    taken: set[str] = set()
     for column, label in enumerate(labels):
-        row = next(r for r in table.itertuples() if r.label == label and r.slide not in taken)
-        taken.add(row.slide)
-        slide = cohort.parent / row.slide
+        chosen = next(row for row in rows if row["label"] == label)
+        rows.remove(chosen)
+        slide = Path(chosen["path"])
         with open_slide(slide) as opened:
             thumbnail = opened.thumbnail(THUMBNAIL)
         axes[0, column].imshow(_outlined(thumbnail, slide))
@@ -68,7 +68,7 @@ def _draw_slides(figure: Any, cohort: Path, grids: Path, labels: Sequence[str]) 
 
 def _outlined(thumbnail: NDArray[np.uint8], slide: Path) -> NDArray[np.uint8]:
     """The thumbnail with the planted lesion outlined in yellow."""
-    truth = slide.with_name(f"{slide.stem}.lesion.png")
+    truth = slide.parents[1] / "truth" / f"{slide.stem}.lesion.png"
     if not truth.exists():
         return thumbnail
     with Image.open(truth) as picture:
