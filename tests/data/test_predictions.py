@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from histopress.core.errors import PredictionsError
-from histopress.data.predictions import class_columns, read_predictions, to_patients, validate, write_predictions
+from histopress.data.predictions import (
+    class_columns,
+    read_predictions,
+    to_patients,
+    validate,
+    write_predictions,
+)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -87,7 +93,10 @@ def test_several_files_become_one_table(tmp_path: Path) -> None:
         ([row(score=np.nan)], "score is nan"),
         ([three(), row(kind="multiclass")], "target 'grade' is multiclass with class columns p:low, p:high"),
         ([three() | {"score": 0.5}], "score is 0.5, expected nothing"),
-        ([number(), number() | {"patient": "02", "truth": "old"}], "truth is 'old', expected a finite number"),
+        (
+            [number(), number() | {"patient": "02", "truth": "old"}],
+            "truth is 'old', expected a finite number",
+        ),
         ([number() | {"score": np.nan}], "score is empty, expected a number"),
         ([row(), row(patient="02", kind="regression")], "target 'grade' is binary and regression"),
         ([row(score="much")], "row 2: score is 'much', expected a number or nothing"),
@@ -145,7 +154,9 @@ def test_a_patient_gets_the_mean_of_the_slides_of_every_run() -> None:
 
 
 def test_repeating_every_slide_changes_no_patient() -> None:
-    table = pd.DataFrame([row(), row(slide="b", score=0.5, **{"p:low": 0.5, "p:high": 0.5}), three(), number()])
+    table = pd.DataFrame(
+        [row(), row(slide="b", score=0.5, **{"p:low": 0.5, "p:high": 0.5}), three(), number()]
+    )
     twice = pd.concat([table, table.assign(slide=table["slide"] + " again")])
     pd.testing.assert_frame_equal(to_patients(table), to_patients(twice))
 

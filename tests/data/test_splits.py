@@ -22,7 +22,7 @@ def parts(fold: Fold) -> tuple[tuple[str, ...], ...]:
     return fold.train, fold.tuning, fold.test
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_laws_of_random_cohorts(seed: int) -> None:
     labels, folds = random_cohort(seed)
     result = cross_validation(labels, folds, seed)
@@ -129,7 +129,10 @@ def test_a_missing_tuning_part_is_drawn_from_the_train_part() -> None:
 
 @pytest.mark.parametrize(
     ("marks", "expected"),
-    [(["test", "tuning"], "no patient of 2 has split train"), (["train", "val"], "split 'val', expected train")],
+    [
+        (["test", "tuning"], "no patient of 2 has split train"),
+        (["train", "val"], "split 'val', expected train"),
+    ],
 )
 def test_unusable_splits_are_refused(marks: list[str], expected: str) -> None:
     with pytest.raises(CohortError, match=expected):

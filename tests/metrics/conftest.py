@@ -19,6 +19,7 @@ def make_table() -> Maker:
 
 def cross_validated(
     kind: str = "binary",
+    *,
     patients: int = 40,
     effect: float = 1.4,
     seed: int = 0,
@@ -49,7 +50,11 @@ def cross_validated(
                 if kind == "regression":
                     row |= {"truth": str(number), "score": effect * number + rng.normal()}
                 else:
-                    shares = np.exp(lean + rng.normal(0, 0.3, len(classes)) + (part == "train") * 9 * np.eye(len(classes))[truth])
+                    shares = np.exp(
+                        lean
+                        + rng.normal(0, 0.3, len(classes))
+                        + (part == "train") * 9 * np.eye(len(classes))[truth]
+                    )
                     shares /= shares.sum()
                     row |= {f"p:{c}": p for c, p in zip(classes, shares, strict=True)}
                     row |= {"truth": classes[truth], "score": shares[-1] if kind == "binary" else np.nan}

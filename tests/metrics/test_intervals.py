@@ -36,12 +36,11 @@ def test_draws_depend_on_the_seed_alone() -> None:
     np.testing.assert_array_equal(
         draw_resamples(patients, None, 50, seed=3), draw_resamples(patients, None, 50, seed=3)
     )
-    assert (
-        draw_resamples(patients, None, 50, seed=3) != draw_resamples(patients, None, 50, seed=4)
-    ).any()
+    assert (draw_resamples(patients, None, 50, seed=3) != draw_resamples(patients, None, 50, seed=4)).any()
     order = np.array([2, 0, 1, 4, 3])
     np.testing.assert_array_equal(
-        draw_resamples(patients[order], None, 50, seed=3), draw_resamples(patients, None, 50, seed=3)[:, order]
+        draw_resamples(patients[order], None, 50, seed=3),
+        draw_resamples(patients, None, 50, seed=3)[:, order],
     )
 
 
@@ -50,7 +49,12 @@ def test_the_interval_of_a_mean_equals_scipys() -> None:
     drawn = draw_resamples(np.arange(45), None, 20000, seed=0)
     found = bootstrap(lambda w: w @ values / w.sum(axis=1), np.arange(45), drawn, 0.9)
     theirs = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=20000, confidence_level=0.9, method="BCa", rng=np.random.default_rng(1)
+        (values,),
+        np.mean,
+        n_resamples=20000,
+        confidence_level=0.9,
+        method="BCa",
+        rng=np.random.default_rng(1),
     ).confidence_interval
     assert found.low == pytest.approx(theirs.low, rel=0.02)
     assert found.high == pytest.approx(theirs.high, rel=0.02)
@@ -73,13 +77,21 @@ def test_intervals_hold_their_point_and_widen_with_confidence(seed: int) -> None
         assert wide.low <= narrow.low < narrow.high <= wide.high
 
 
+def test_even_a_biased_score_lies_in_its_interval() -> None:
+    values = np.random.default_rng(0).normal(size=15)
+    drawn = draw_resamples(np.arange(15), None, 300, seed=0)
+    found = bootstrap(
+        lambda w: w @ values / w.sum(axis=1) + 5 * (w.max(axis=1) > 1), np.arange(15), drawn, 0.95
+    )
+    assert found.low == pytest.approx(values.mean())
+    assert found.high > 3
+
+
 def test_repeating_every_row_of_a_patient_changes_nothing() -> None:
     rng = np.random.default_rng(2)
     truth, score = np.arange(20) % 2 == 0, rng.normal(size=20)
     once, thrice = np.arange(20), np.repeat(np.arange(20), 3)
-    one = bootstrap(
-        lambda w: scores.auroc(truth, score, w), once, draw_resamples(once, truth, 300, 7), 0.95
-    )
+    one = bootstrap(lambda w: scores.auroc(truth, score, w), once, draw_resamples(once, truth, 300, 7), 0.95)
     other = bootstrap(
         lambda w: scores.auroc(truth[thrice], score[thrice], w),
         thrice,
@@ -120,6 +132,8 @@ def test_wilson_equals_scipys(hits: int, trials: int, level: float) -> None:
 def test_newcombe_solves_its_equation(area: float, positives: int, negatives: int) -> None:
     low, high = newcombe(area, positives, negatives, 0.95)
     assert 0 <= low <= area <= high <= 1
+    assert (low > 0) == (area > 0)
+    assert (high < 1) == (area < 1)
     assert high - low > 0.01
     balance = (positives + negatives) / 2 - 1
     for limit in (low, high):

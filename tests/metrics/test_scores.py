@@ -59,7 +59,9 @@ def test_class_scores_equal_scikit_learn(seed: int) -> None:
     expected = [
         sklearn.metrics.balanced_accuracy_score(truth, p.argmax(axis=1), sample_weight=w) for w in weights
     ]
-    np.testing.assert_allclose(scores.balanced_accuracy(truth, p.argmax(axis=1), weights), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        scores.balanced_accuracy(truth, p.argmax(axis=1), weights), expected, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)

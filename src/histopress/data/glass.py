@@ -74,13 +74,13 @@ class Glass:
 def absorbance(picture: RGB) -> Floats:
     """-log10 of the light that reaches the sensor, as a share of pure white: (..., 3) -> (3, ...)."""
     table = (-np.log10(np.maximum(np.arange(256), DARKEST) / 255)).astype(np.float32)
-    light: Floats = table[np.moveaxis(picture, -1, 0)]
+    light: Floats = table[np.ascontiguousarray(np.moveaxis(picture, -1, 0))]
     return light
 
 
 def spread(values: Floats, spacing: Spacing) -> Floats:
     """Standard deviation of (rows, cols) values around each pixel, over a square of `FLAT_UM`."""
-    window = tuple(max(3, 2 * round(FLAT_UM / um / 2) + 1) for um in (spacing.y, spacing.x))
+    window = tuple(max(3, 2 * int(FLAT_UM / um / 2) + 1) for um in (spacing.y, spacing.x))
     mean = ndimage.uniform_filter(values, window)
     variance: Floats = ndimage.uniform_filter(values**2, window) - mean**2
     return np.sqrt(np.maximum(variance, 0))

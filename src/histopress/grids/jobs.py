@@ -52,7 +52,7 @@ def _jobs_of_cohort(table: Path, spacing: float | None, masks: Path | None) -> l
         jobs.append(
             Job(
                 slide=row["slide"],
-                path=Path(row["path"]),
+                path=Path(row["path"] or row["slide"]),
                 spacing=spacing if own_spacing is None or isnan(own_spacing) else float(own_spacing),
                 mask=Path(own_mask)
                 if isinstance(own_mask, str) and own_mask

@@ -1,6 +1,7 @@
 """The Head contract: a grid of codes and its mask in, logits for the slide out.
 
-Inside, heads compute on the list of tissue cells, so that what stands elsewhere cannot matter and costs nothing.
+Inside, heads compute on the list of tissue cells, so that what stands elsewhere cannot matter and costs
+nothing.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ class Head(nn.Module, ABC):
         fits = dense.ndim == 4 and dense.shape[1] == self.dim
         if not fits or (self.window and tuple(dense.shape[2:]) != (self.window, self.window)):
             raise HeadError(
-                f"grids of shape {tuple(dense.shape)}, expected (batch, {self.dim}, rows, cols) with {side} rows "
-                "and cols; use grids of the encoder that the head was trained with"
+                f"grids of shape {tuple(dense.shape)}, expected (batch, {self.dim}, rows, cols) with {side} "
+                "rows and cols; use grids of the encoder that the head was trained with"
             )
         places = Places.of(mask)
         return self.answer((places.take(dense) - self.centre) / self.spread, places)

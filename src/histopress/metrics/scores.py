@@ -135,15 +135,22 @@ def _by_score(positive: ArrayLike, score: ArrayLike, weights: Array | None) -> t
     order = np.argsort(score, kind="stable")
     starts = np.flatnonzero(np.diff(score[order], prepend=np.nan) != 0)
     sorted_weights = weights[:, order]
-    positives = np.add.reduceat(sorted_weights * positive[order], starts, axis=1)
-    return positives, np.add.reduceat(sorted_weights, starts, axis=1) - positives
+    positives = _summed(sorted_weights * positive[order], starts)
+    return positives, _summed(sorted_weights, starts) - positives
+
+
+def _summed(weights: Array, starts: NDArray[np.intp]) -> Array:
+    """Sums over runs of columns that begin at `starts`."""
+    if len(starts) == weights.shape[1]:
+        return weights
+    return np.asarray(np.add.reduceat(weights, starts, axis=1), np.float64)
 
 
 def _ranks(values: ArrayLike, weights: Array) -> Array:
     """(resamples, cases) mean rank of each case among all draws."""
     _, starts, place = np.unique(np.sort(np.asarray(values)), return_index=True, return_inverse=True)
     order = np.argsort(np.asarray(values), kind="stable")
-    counts = np.add.reduceat(weights[:, order], starts, axis=1)
+    counts = _summed(weights[:, order], starts)
     ranks = np.cumsum(counts, axis=1) - (counts - 1) / 2
     of_case = np.empty_like(order)
     of_case[order] = place
@@ -152,13 +159,17 @@ def _ranks(values: ArrayLike, weights: Array) -> Array:
 
 def _correlation(x: Array, y: Array, weights: Array) -> Array:
     """Weighted correlation along the cases; x and y are (1 or resamples, cases)."""
-    total = weights.sum(axis=1, keepdims=True)
-    x = x - _ratio((weights * x).sum(axis=1, keepdims=True), total)
-    y = y - _ratio((weights * y).sum(axis=1, keepdims=True), total)
-    covariance = (weights * x * y).sum(axis=1)
-    product = np.sqrt((weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1))
-    scale = np.abs(x).max(axis=1, initial=0) * np.abs(y).max(axis=1, initial=0) * total[:, 0]
-    return np.clip(_ratio(covariance, np.where(product > 1e-12 * scale, product, 0.0)), -1.0, 1.0)
+    x, y = _centred(x, weights), _centred(y, weights)
+    product = (weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1)
+    return np.clip(_ratio((weights * x * y).sum(axis=1), np.sqrt(product)), -1.0, 1.0)
+
+
+def _centred(values: Array, weights: Array) -> Array:
+    """Distance from the weighted mean; 0 where nothing but rounding tells the drawn values apart."""
+    mean = _ratio((weights * values).sum(axis=1, keepdims=True), weights.sum(axis=1, keepdims=True))
+    rest = np.where(weights > 0, values - mean, 0.0)
+    spread = np.abs(rest).max(axis=1, keepdims=True, initial=0)
+    return np.where(spread > 1e-14 * np.abs(values).max(axis=1, keepdims=True, initial=0), rest, 0.0)
 
 
 def _mean_of_defined(columns: list[Array], resamples: int) -> Array:

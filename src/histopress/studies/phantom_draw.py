@@ -153,7 +153,7 @@ def _anatomy(rng: np.random.Generator, size: Size, spacing: float) -> Anatomy:
         gland_lumen=float(rng.uniform(0.5, 0.95)),
         gland_nucleus=float(rng.uniform(7.5, 10)),
         stratified=float(rng.uniform(0, 0.5)),
-        stroma_density=float(rng.uniform(0.35, 0.65)),
+        stroma_density=float(rng.uniform(0.32, 0.58)),
         stroma_nuclei=float(rng.uniform(4, 9)),
         lymphocytes=float(np.exp(rng.uniform(np.log(1), np.log(8)))),
         bleeding=float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))),

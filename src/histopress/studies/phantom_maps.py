@@ -46,7 +46,7 @@ class DepthMap(SmoothMap):
         super().__init__(np.clip(2 * depth, -127, 127))
 
     def touches(self, y: int, x: int) -> bool:
-        """Whether any of a block may lie inside, though its edge fray over 16 px."""
+        """Whether any of a block may lie inside, or within 16 px of it, where edges are still soft."""
         return bool((self._corners(y, x) > -32).any())
 
     def weight(self, y: int, x: int, soft: int, fray: Layer | int = 0) -> Layer:

@@ -108,7 +108,7 @@ class Painting:
             lumen = self._lumen.weight(y, x, soft=4)
             eosin = _mixed(eosin, np.clip(density + (grain >> 1) - 130, 0, 60) >> 1, lumen)
             haematoxylin = _mixed(haematoxylin, np.int16(0), lumen)
-        tissue = self._tissue.weight(y, x, soft=6, fray=(fibres - 128) >> 3)
+        tissue = self._tissue.weight(y, x, soft=6, fray=np.minimum(fibres - 150, 0) >> 3)
         window = (slice(y, y + SIDE), slice(x, x + SIDE))
         haematoxylin = np.maximum(haematoxylin * tissue >> 7, self._nuclei[window])
         return haematoxylin, np.maximum(eosin * tissue >> 7, self._red[window])

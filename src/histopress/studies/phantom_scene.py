@@ -93,7 +93,7 @@ def _tissue(rng: np.random.Generator, pieces: tuple[Blob, ...], size: Size, um: 
 def _density(anatomy: Anatomy, uneven: Field, lymphoid: Field, um: float) -> Field:
     pale = np.clip(0.5 + lymphoid / (20 * um), 0, 1) * 0.5
     return np.asarray(
-        np.clip((255 * anatomy.stroma_density + 28 * uneven) * (1 - pale), 25, 235), dtype=np.float32
+        np.clip((255 * anatomy.stroma_density + 28 * uneven) * (1 - pale), 25, 160), dtype=np.float32
     )
 
 

@@ -1,0 +1,113 @@
+"""A trained head in a folder: weights as safetensors, everything else on a card in JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from histopress.core.errors import HeadError
+from histopress.core.files import write_whole
+from histopress.core.recipe import build, plain
+from histopress.grids.grid import GridHeader
+from histopress.grids.views import ViewRule
+from histopress.heads.catalogue import make_head
+from histopress.heads.head import Head
+from histopress.heads.objectives import Objective, describe, restore
+
+WEIGHTS_FILE = "head.safetensors"
+CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True)
+class HeadCard:
+    """What a trained head is, as plain values.
+
+    Attributes:
+        name: in the catalogue.
+        dim: length of the codes.
+        settings: of its class.
+        objective: what its logits mean.
+        encoder: card of the encoder of the grids it was trained on; `encoder["identity"]` names it.
+        views: how it looks at a grid.
+        version: of the package.
+    """
+
+    name: str
+    dim: int
+    settings: dict[str, Any]
+    objective: dict[str, Any]
+    encoder: dict[str, Any]
+    views: ViewRule
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class SavedHead:
+    """A head, what its logits mean, and its card."""
+
+    head: Head
+    objective: Objective
+    card: HeadCard = field(repr=False)
+
+    def check_grid(self, grid: GridHeader) -> None:
+        """Refuse grids of another encoder.
+
+        Raises:
+            HeadError: the identities differ.
+        """
+        wanted, found = self.card.encoder, grid.encoder
+        if found.get("identity") != wanted.get("identity"):
+            raise HeadError(
+                f"the grid of {grid.slide.slide} was made by encoder {_named(found)}, expected "
+                f"{_named(wanted)}, which the head was trained with; compress the slide with that one"
+            )
+
+
+def save_head(folder: Path, head: Head, objective: Objective, card: HeadCard) -> None:
+    """Write weights and card, each whole or not at all; the card comes last."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    write_whole(folder / WEIGHTS_FILE, save_tensors(tensors))
+    write_whole(folder / CARD_FILE, json.dumps(plain(card), indent=2) + "\n")
+
+
+def load_head(folder: Path) -> SavedHead:
+    """A head that `save_head` wrote, ready to answer.
+
+    Raises:
+        HeadError: the folder holds none, or it is damaged.
+    """
+    try:
+        card = build(HeadCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")), str(folder))
+        tensors = load_tensors((folder / WEIGHTS_FILE).read_bytes())
+    except OSError as error:
+        raise HeadError(f"{folder} holds no head ({error}); give a folder that `train` wrote") from error
+    objective = restore(card.objective)
+    head = make_head(card.name, card.dim, objective.outputs, **card.settings)
+    head.load_state_dict(tensors)
+    return SavedHead(head.eval(), objective, card)
+
+
+def card_of(
+    name: str, head: Head, settings: dict[str, Any], objective: Objective, grid: GridHeader, views: ViewRule
+) -> HeadCard:
+    """The card of a head that was trained on grids like this one."""
+    from importlib.metadata import version
+
+    return HeadCard(
+        name=name,
+        dim=head.dim,
+        settings=settings,
+        objective=describe(objective),
+        encoder=dict(grid.encoder),
+        views=views,
+        version=version("histopress"),
+    )
+
+
+def _named(encoder: dict[str, Any]) -> str:
+    return f"{encoder.get('name', '?')} ({encoder.get('identity', '?')}, {encoder.get('spacing', '?')} um/px)"
