@@ -50,20 +50,6 @@ def filled(mask: Bools, largest: float, spacing: Spacing) -> Bools:
     return np.asarray(small[labels])
 
 
-def tightened(mask: Bools, core: Bools, reach: float, spacing: Spacing) -> Bools:
-    """The mask without what the outside leads to, other than through the core, and no deeper than a reach in um.
-
-    It undoes what closing added between bumps of the outline, but not what it closed within.
-    """
-    outside = ~mask
-    free = outside | ~core & grown(outside, reach, spacing)
-    labels, count = ndimage.label(free)
-    reached = np.zeros(count + 1, bool)
-    reached[labels[outside]] = True
-    reached[0] = False
-    return ~reached[labels]
-
-
 def solid(mask: Bools, smallest: float, thinnest: float, spacing: Spacing) -> Bools:
     """The connected parts that are large enough and not everywhere thin.
 

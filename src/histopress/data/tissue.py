@@ -109,7 +109,7 @@ def find_tissue(picture: RGB, spacing: Spacing, recipe: TissueRecipe) -> TissueM
     from histopress.data.bands import bands
     from histopress.data.glass import FLAT_UM, find_glass
     from histopress.data.ink import Hues, find_ink, ink_hues
-    from histopress.data.regions import closed, filled, solid, tightened
+    from histopress.data.regions import closed, filled, solid
 
     glass = find_glass(picture, spacing)
     stained, sure, likely, close = np.zeros((4, *picture.shape[:2]), bool)
@@ -121,9 +121,8 @@ def find_tissue(picture: RGB, spacing: Spacing, recipe: TissueRecipe) -> TissueM
             h[band.inner] for h in (hues.sure, hues.likely, hues.close)
         )
     ink = find_ink(Hues(sure, likely, close), stained, spacing) if recipe.pens else np.zeros_like(stained)
-    stained &= ~ink
-    tissue = filled(closed(stained, recipe.gap, spacing), recipe.holes, spacing) & ~ink
-    tissue = tightened(tissue, closed(stained, recipe.gap / 4, spacing), recipe.gap, spacing)
+    tissue = closed(stained & ~ink, recipe.gap, spacing)
+    tissue = filled(tissue, recipe.holes, spacing) & ~ink
     return TissueMask(solid(tissue, recipe.smallest, recipe.thinnest, spacing), spacing)
 
 

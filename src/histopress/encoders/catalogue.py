@@ -4,6 +4,7 @@ A name is `NAME[:ARGUMENT]`. The argument is a path, or settings as `key=value,k
 
     mean-rgb                        random:seed=3,dim=32
     mean-rgb:spacing=1.0,tile=64    nic:weights/encoder_multitask-4.h5
+    stain-texture                   stain-texture:spacing=1.0
     saved:runs/encoder              runs/encoder (any folder that holds a card.json)
 """
 
@@ -49,8 +50,8 @@ class EncoderEntry:
 
 
 @dataclass(frozen=True)
-class MeanRgbSettings:
-    """What can be set of `mean-rgb`: um/px, and width and height of its tiles in px."""
+class PlainSettings:
+    """What can be set of `mean-rgb` and `stain-texture`: um/px, and width and height of its tiles in px."""
 
     spacing: float = 0.5
     tile: int = 128
@@ -82,7 +83,7 @@ def load_encoder(name: str, **settings: float) -> Encoder:
 
     Args:
         name: see the head of this file; `listing` lists what there is.
-        settings: the same as behind the colon of `mean-rgb` and `random`.
+        settings: the same as behind the colon of the weightless ones.
 
     Raises:
         EncoderError: unknown name or settings, or a file that is not what it should be.
@@ -113,8 +114,15 @@ def _suggestion(kind: str) -> str:
 def _mean_rgb(name: str, argument: str, given: dict[str, float]) -> Encoder:
     from histopress.encoders.untrained import mean_rgb
 
-    settings = _settings(MeanRgbSettings, name, argument, given)
+    settings = _settings(PlainSettings, name, argument, given)
     return mean_rgb(settings.spacing, settings.tile, name=_name("mean-rgb", settings))
+
+
+def _stain_texture(name: str, argument: str, given: dict[str, float]) -> Encoder:
+    from histopress.encoders.untrained import stain_texture
+
+    settings = _settings(PlainSettings, name, argument, given)
+    return stain_texture(settings.spacing, settings.tile, name=_name("stain-texture", settings))
 
 
 def _random(name: str, argument: str, given: dict[str, float]) -> Encoder:
@@ -145,6 +153,7 @@ LOADERS: dict[str, Callable[[str, str, dict[str, float]], Encoder]] = {
     "nic": _nic,
     "random": _random,
     "saved": _saved,
+    "stain-texture": _stain_texture,
 }
 """What stands before the colon -> how the encoder is made."""
 
@@ -152,11 +161,15 @@ LOADERS: dict[str, Callable[[str, str, dict[str, float]], Encoder]] = {
 def listing() -> list[EncoderEntry]:
     """Every encoder that can be named here."""
     torch, h5py = find_spec("torch") is not None, find_spec("h5py") is not None
-    mean, random = MeanRgbSettings(), RandomSettings()
+    mean, random = PlainSettings(), RandomSettings()
     return [
         EncoderEntry(
             "mean-rgb", 3, mean.spacing, mean.tile, "none needed", torch,
             f"mean colour, a baseline; can be set: {_settable(mean)}",
+        ),
+        EncoderEntry(
+            "stain-texture", 39, mean.spacing, mean.tile, "none needed", torch,
+            f"amount and texture of each stain, nothing learned; can be set: {_settable(mean)}",
         ),
         EncoderEntry(
             "nic:PATH", 128, 0.5, 128, "MIT", torch and h5py,
@@ -175,7 +188,7 @@ def listing() -> list[EncoderEntry]:
 
 def table(entries: Sequence[EncoderEntry]) -> str:
     """The entries as text: for each a line of facts, and a line that says what it is."""
-    line = "{:14}{:>5}{:>7}{:>9}  {}"
+    line = "{:15}{:>5}{:>7}{:>9}  {}"
     lines = [line.format("encoder", "dim", "um/px", "tile px", "licence")]
     for entry in entries:
         numbers = ("-" if n is None else f"{n:g}" for n in (entry.dim, entry.spacing, entry.tile))

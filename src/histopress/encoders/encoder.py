@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from histopress.core.errors import EncoderError, RecipeError
 from histopress.core.files import whole, write_whole
 from histopress.core.recipe import build, digest, plain, read_settings
-from histopress.encoders.networks import Network, architecture_of, build_network
+from histopress.encoders.network import Network
+from histopress.encoders.networks import architecture_of, build_network
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from histopress.core.errors import EncoderError, RecipeError
 from histopress.core.recipe import build, plain
+from histopress.encoders.network import Network, Settings
+from histopress.encoders.texture import StainTexture, StainTextureSettings
 
 
 @dataclass(frozen=True)
@@ -67,27 +69,6 @@ class StridedConvSettings:
         for _ in self.filters:
             sides.append((sides[-1] - 3) // 2 + 1)
         return sides
-
-
-Settings = MeanColourSettings | StridedConvSettings
-
-
-class Network(nn.Module):
-    """uint8 tiles (batch, tile, tile, 3) -> codes (batch, dim) float32; can be trained; checks nothing.
-
-    Attributes:
-        settings: what it was built from.
-        tile: width and height of a tile in px.
-        dim: length of a code.
-        normalisation: how uint8 pixels become numbers, in words.
-    """
-
-    def __init__(self, settings: Settings, dim: int, normalisation: str) -> None:
-        super().__init__()
-        self.settings = settings
-        self.tile = settings.tile
-        self.dim = dim
-        self.normalisation = normalisation
 
 
 class MeanColour(Network):
@@ -163,6 +144,7 @@ def _block(
 NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
     "mean-colour": (MeanColourSettings, MeanColour),
     "strided-conv": (StridedConvSettings, StridedConv),
+    "stain-texture": (StainTextureSettings, StainTexture),
 }
 """Name in a card -> settings and network."""
 

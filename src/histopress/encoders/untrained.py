@@ -1,4 +1,4 @@
-"""Encoders that nobody trained: the mean colour, and random weights as a control."""
+"""Encoders that nobody trained: the mean colour, stain statistics, and random weights as a control."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from histopress.encoders.networks import (
     draw_weights,
     without_weights,
 )
+from histopress.encoders.texture import StainTexture, StainTextureSettings
 
 
 def mean_rgb(spacing: float, tile: int, name: str = "mean-rgb") -> NetworkEncoder:
@@ -27,6 +28,23 @@ def mean_rgb(spacing: float, tile: int, name: str = "mean-rgb") -> NetworkEncode
         spacing=spacing,
         licence="none needed",
         source="baseline of Tellez et al., Neural Image Compression, arXiv 1811.02840",
+    )
+
+
+def stain_texture(spacing: float, tile: int, name: str = "stain-texture") -> NetworkEncoder:
+    """Stain amounts and textures of a tile: what can be told without learning; the same for turned tiles.
+
+    Args:
+        spacing: um/px of the tiles.
+        tile: width and height of the tiles in px, a multiple of 64.
+        name: stands on the card.
+    """
+    return NetworkEncoder(
+        StainTexture(StainTextureSettings(tile)),
+        name=name,
+        spacing=spacing,
+        licence="none needed",
+        source="stains unmixed as by Ruifrok and Johnston, Anal Quant Cytol Histol 2001",
     )
 
 

@@ -18,6 +18,9 @@ from histopress.grids.grid import FeatureGrid
 from histopress.grids.store import read_grid
 from histopress.grids.views import View, ViewRule, apply_view, draw_view, lay_views
 
+Read = Callable[[Path], FeatureGrid]
+"""Gets a grid from its path."""
+
 
 @dataclass(frozen=True)
 class GridSample:
@@ -75,7 +78,7 @@ class GridCache:
     Every epoch reads each grid once, so letting go of one to keep another would gain nothing.
     """
 
-    def __init__(self, limit: int, read: Callable[[Path], FeatureGrid] = read_grid) -> None:
+    def __init__(self, limit: int, read: Read = read_grid) -> None:
         """Begin empty.
 
         Args:
@@ -113,7 +116,7 @@ class LabelledGrids:
     paths: Sequence[Path]
     targets: Tensor
     weights: Tensor
-    read: Callable[[Path], FeatureGrid]
+    read: Read
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -49,5 +49,7 @@ def make_head(name: str, dim: int, outputs: int, **settings: Any) -> Head:
     known = [p for p in inspect.signature(kind).parameters if p not in ("dim", "outputs")]
     unknown = [s for s in settings if s not in known]
     if unknown:
-        raise HeadError(f"head {name} has no setting {', '.join(unknown)}; known: {', '.join(known) or 'none'}")
+        raise HeadError(
+            f"head {name} has no setting {', '.join(unknown)}; known: {', '.join(known) or 'none'}"
+        )
     return kind(dim, outputs, **settings)  # type: ignore[call-arg]

@@ -1,79 +1,72 @@
+"""Convolutions over the grid, through masks: for grids of any size and shape, and for small cohorts."""
+
 from __future__ import annotations
+
 import torch
 from torch import Tensor, nn
+
 from histopress.heads.head import Head, HeadOutput, Places
-from histopress.heads.pooling import *
+from histopress.heads.pooling import GatedAttention, mean_over_cells, weighted_sum
 
 
 class Block(nn.Module):
-    def __init__(self, width, kernel=3, dropout=0.0, expand=2):
+    """Looks at the 3 x 3 cells around each tissue cell, channel by channel, then mixes channels; residual."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.spatial = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.neighbours = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.mix = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, expand * width), nn.GELU(), nn.Linear(expand * width, width)
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def forward(self, x, places):
-        return x + self.mix(places.take(self.spatial(places.lay(x))))
+    def forward(self, cells: Tensor, places: Places) -> Tensor:
+        """(cells, width) -> (cells, width); cells without tissue count as 0."""
+        mixed: Tensor = self.mix(places.take(self.neighbours(places.lay(cells))))
+        return cells + mixed
 
 
 class GridCNN(Head):
+    """Codes are narrowed, seen with their neighbours, and pooled in two ways, then linear.
+
+    The mean code of the slide tells what it is like as a whole, and gated attention over the convolved cells
+    lets a few of them decide. Nothing is normalised over a batch or over cells, so neither the other slides
+    of a batch nor padding change an answer.
+    """
+
     def __init__(
         self,
-        dim,
-        outputs,
-        width=32,
-        blocks=2,
-        kernel=3,
-        dropout=0.2,
-        pool="mean+attention",
-        hidden=16,
-        indrop=0.0,
-        expand=2,
-        norm0=True,
-    ):
-        super().__init__(dim)
-        self.indrop = nn.Dropout(indrop)
-        self.project = nn.Linear(dim, width)
-        self.norm0 = nn.LayerNorm(width) if norm0 else nn.Identity()
-        self.blocks = nn.ModuleList(Block(width, kernel, 0.0, expand) for _ in range(blocks))
-        self.norm = nn.LayerNorm(width)
-        self.parts = pool.split("+")
-        w = 0
-        for p in self.parts:
-            w += dim if p == "raw" else width
-        if "attention" in self.parts:
-            self.v = nn.Linear(width, hidden)
-            self.u = nn.Linear(width, hidden)
-            self.w = nn.Linear(hidden, 1)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(w, outputs)
+        dim: int,
+        outputs: int,
+        *,
+        width: int = 32,
+        blocks: int = 2,
+        hidden: int = 16,
+        dropout: float = 0.2,
+    ) -> None:
+        """With random weights.
 
-    def answer(self, cells, places):
-        x = self.norm0(self.project(self.indrop(cells)))
-        for b in self.blocks:
-            x = b(x, places)
-        x = self.norm(x)
-        out = []
-        att = None
-        for p in self.parts:
-            if p == "mean":
-                out.append(mean_over_cells(x, places))
-            elif p == "raw":
-                out.append(mean_over_cells(cells, places))
-            elif p == "attention":
-                s = self.w(self.v(x).tanh() * self.u(x).sigmoid())
-                att = softmax_over_cells(s, places)
-                out.append(weighted_sum(x, att, places))
-            else:
-                ins = places.lay(torch.ones_like(x[:, :1])) > 0
-                y = places.lay(x)
-                if p == "max":
-                    out.append(y.masked_fill(~ins, -1e9).amax((2, 3)))
-                elif p == "lse":
-                    n = ins.sum((1, 2, 3)).clamp(min=1).log()
-                    out.append(torch.logsumexp(y.masked_fill(~ins, -1e9).flatten(2), 2) - n[:, None])
-                elif p.startswith("top"):
-                    k = max(1, int(float(p[3:]) * y.shape[2] * y.shape[3] * 0.55))
-                    out.append(y.masked_fill(~ins, -10.0).flatten(2).topk(k, 2).values.mean(2))
-        return HeadOutput(self.linear(self.dropout(torch.cat(out, 1))), att)
+        Args:
+            dim: length of the codes.
+            outputs: how many logits.
+            width: channels inside.
+            blocks: each lets a cell see one cell further.
+            hidden: units of the attention.
+            dropout: before the last layer, 0 to 1.
+        """
+        super().__init__(dim)
+        self.narrow = nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width))
+        self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.attention = GatedAttention(width, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(dim + width, outputs)
+
+    def answer(self, cells: Tensor, places: Places) -> HeadOutput:
+        """See `Head.answer`."""
+        seen = self.narrow(cells)
+        for block in self.blocks:
+            seen = block(seen, places)
+        seen = self.norm(seen)
+        attention = self.attention(seen, places)
+        pooled = torch.cat([mean_over_cells(cells, places), weighted_sum(seen, attention, places)], dim=1)
+        return HeadOutput(self.linear(self.dropout(pooled)), attention)

@@ -53,6 +53,14 @@ class Objective(ABC):
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """(batch, outputs) and (batch,) -> loss of each (batch,), about 1 on average before training."""
 
+    def balance(self, targets: Tensor) -> Tensor:
+        """(batch,) weight of each target, by which all classes count alike."""
+        return torch.ones(len(targets), device=targets.device)
+
+    def unbalanced(self) -> Self:
+        """The same without weights of classes in the loss."""
+        return self
+
     @abstractmethod
     def scores(self, logits: Tensor) -> NDArray[np.float64]:
         """(batch, outputs) -> probabilities (batch, classes), or values on the label's scale (batch, 1)."""
@@ -100,7 +108,12 @@ class Classes(Objective):
             )
         return np.array([known[label_text(label)] for label in labels], dtype=np.int64)
 
-    def _weights(self, targets: Tensor) -> Tensor:
+    def unbalanced(self) -> Self:
+        """See `Objective.unbalanced`."""
+        return replace(self, weights=())
+
+    def balance(self, targets: Tensor) -> Tensor:
+        """See `Objective.balance`."""
         weights = self.weights or (1.0,) * len(self.classes)
         return torch.tensor(weights, device=targets.device)[targets.long()]
 
@@ -129,7 +142,7 @@ class Binary(Classes):
         losses = nn.functional.binary_cross_entropy_with_logits(
             logits[:, 0].float(), targets, reduction="none"
         )
-        return losses * self._weights(targets)
+        return losses * self.balance(targets)
 
     def scores(self, logits: Tensor) -> NDArray[np.float64]:
         """See `Objective.scores`."""
@@ -155,7 +168,7 @@ class Multiclass(Classes):
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """See `Objective.losses`."""
         losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
-        return losses * self._weights(targets)
+        return losses * self.balance(targets)
 
     def scores(self, logits: Tensor) -> NDArray[np.float64]:
         """See `Objective.scores`."""

@@ -27,6 +27,20 @@ def weighted_sum(cells: Tensor, weights: Tensor, places: Places) -> Tensor:
     return (places.lay(cells) * weights[:, None]).sum(dim=(2, 3))
 
 
+class GatedAttention(nn.Module):
+    """Which cells matter, by a tanh and a sigmoid layer (Ilse et al., ICML 2018, arXiv 1802.04712)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.value = nn.Linear(channels, hidden)
+        self.gate = nn.Linear(channels, hidden)
+        self.score = nn.Linear(hidden, 1)
+
+    def forward(self, cells: Tensor, places: Places) -> Tensor:
+        """(cells, channels) -> (batch, rows, cols), see `softmax_over_cells`."""
+        return softmax_over_cells(self.score(self.value(cells).tanh() * self.gate(cells).sigmoid()), places)
+
+
 class MeanHead(Head):
     """Mean over tissue cells, then linear."""
 

@@ -1,7 +1,8 @@
 """The slide-level network of neural image compression, layer by layer.
 
-Tellez et al., Neural Image Compression for Gigapixel Histopathology Image Analysis (TPAMI, arXiv 1811.02840),
-with the settings of Keras that the authors used: momentum 0.99 and epsilon 1e-3 of the batch norms, slope 0.3.
+Tellez et al., Neural Image Compression for Gigapixel Histopathology Image Analysis (TPAMI, arXiv
+1811.02840), with the settings of Keras that the authors used: momentum 0.99 and epsilon 1e-3 of the batch
+norms, slope 0.3.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class SeparableConv(nn.Module):
         )
         _he_uniform(self.depthwise.weight, fan_in=9 * channels)
         _he_uniform(self.pointwise.weight, fan_in=channels)
-        nn.init.zeros_(_bias(self.pointwise))
+        nn.init.zeros_(list(self.pointwise.parameters())[1])
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, rows, cols) -> (batch, 128, smaller rows, smaller cols)."""
@@ -71,15 +72,10 @@ class PublishedCNN(Head):
         """Kernels and biases of the convolutions: the published L2 penalty of 1e-5 is a decay of 2e-5."""
         for conv in self.convs:
             assert isinstance(conv, SeparableConv)
-            yield from (conv.depthwise.weight, conv.pointwise.weight, _bias(conv.pointwise))
+            yield from (*conv.depthwise.parameters(), *conv.pointwise.parameters())
 
 
-def _he_uniform(weight: nn.Parameter, fan_in: int) -> None:
+def _he_uniform(weight: Tensor, fan_in: int) -> None:
     """As Keras draws them; it counts all channels of a depthwise kernel as inputs."""
     limit = math.sqrt(6 / fan_in)
     nn.init.uniform_(weight, -limit, limit)
-
-
-def _bias(conv: nn.Conv2d) -> nn.Parameter:
-    assert conv.bias is not None
-    return conv.bias

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -17,7 +18,7 @@ from histopress.grids.grid import GridHeader
 from histopress.grids.views import ViewRule
 from histopress.heads.catalogue import make_head
 from histopress.heads.head import Head
-from histopress.heads.objectives import Objective, describe, restore
+from histopress.heads.objectives import Objective, restore
 
 WEIGHTS_FILE = "head.safetensors"
 CARD_FILE = "card.json"
@@ -33,8 +34,8 @@ class HeadCard:
         settings: of its class.
         objective: what its logits mean.
         encoder: card of the encoder of the grids it was trained on; `encoder["identity"]` names it.
-        views: how it looks at a grid.
-        version: of the package.
+        grids: settings of those grids, for example which share of a cell had to be tissue.
+        views: how it looks at a grid when it is asked.
     """
 
     name: str
@@ -42,8 +43,8 @@ class HeadCard:
     settings: dict[str, Any]
     objective: dict[str, Any]
     encoder: dict[str, Any]
+    grids: dict[str, Any]
     views: ViewRule
-    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class SavedHead:
             )
 
 
-def save_head(folder: Path, head: Head, objective: Objective, card: HeadCard) -> None:
+def save_head(folder: Path, head: Head, card: HeadCard) -> None:
     """Write weights and card, each whole or not at all; the card comes last."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
     write_whole(folder / WEIGHTS_FILE, save_tensors(tensors))
@@ -84,29 +85,12 @@ def load_head(folder: Path) -> SavedHead:
     try:
         card = build(HeadCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")), str(folder))
         tensors = load_tensors((folder / WEIGHTS_FILE).read_bytes())
-    except OSError as error:
-        raise HeadError(f"{folder} holds no head ({error}); give a folder that `train` wrote") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise HeadError(f"{folder} holds no sound head ({error}); train it again") from error
     objective = restore(card.objective)
     head = make_head(card.name, card.dim, objective.outputs, **card.settings)
     head.load_state_dict(tensors)
     return SavedHead(head.eval(), objective, card)
-
-
-def card_of(
-    name: str, head: Head, settings: dict[str, Any], objective: Objective, grid: GridHeader, views: ViewRule
-) -> HeadCard:
-    """The card of a head that was trained on grids like this one."""
-    from importlib.metadata import version
-
-    return HeadCard(
-        name=name,
-        dim=head.dim,
-        settings=settings,
-        objective=describe(objective),
-        encoder=dict(grid.encoder),
-        views=views,
-        version=version("histopress"),
-    )
 
 
 def _named(encoder: dict[str, Any]) -> str:

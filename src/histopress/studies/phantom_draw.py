@@ -143,10 +143,10 @@ def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 def _anatomy(rng: np.random.Generator, size: Size, spacing: float) -> Anatomy:
     pieces = _pieces(rng, size)
-    count = int(rng.integers(2, 8))
+    count, radius = int(rng.integers(1, 10)), rng.uniform(60, 190) / spacing
     return Anatomy(
         pieces=pieces,
-        aggregates=tuple(_inside(rng, pieces, rng.uniform(60, 190) / spacing) for _ in range(count)),
+        aggregates=tuple(_inside(rng, pieces, radius * np.exp(rng.normal(0, 0.3))) for _ in range(count)),
         fat=float(rng.uniform(0.0, 0.25)),
         glandular=float(rng.uniform(0.35, 0.85)),
         gland_pitch=float(rng.uniform(100, 170)),
