@@ -1,12 +1,9 @@
-"""How small a share of tumour can the chain see? Real H&E images, laid out as slides, one label per slide.
+"""How small a share of tumour can the chain see? Real H&E pictures, laid out as slides, one label per slide.
 
-Slides are mosaics of real pictures (oral mucosa, 400x: normal and squamous cell carcinoma) inside an irregular
+Slides are mosaics of real pictures (oral mucosa, 400x: normal and squamous cell carcinoma) in an irregular
 outline on white glass, stored as pyramidal JPEG TIFF. In a positive slide a stated share of the pictures is
-carcinoma. Pictures for train, tuning and test slides are disjoint. Two encoders and two heads are compared
-on the same slides; the test part is looked at once.
-
-    python benchmarks/planted_tumour.py --data ../shared/data/oral_oscc \\
-        --nic ../shared/data/nic_encoder_weights/encoder_multitask-4.h5 --work /tmp/planted
+carcinoma. Pictures for train, tuning and test slides are disjoint. Encoders and heads are compared on equal
+slides; the test part is looked at once. `make bench DATA=folder` runs it.
 
 The pictures' true scale is not known. They are declared to be 1 um/px, where their nuclei have a plausible
 size. Slides of one part share pictures, so intervals (over slides) are narrower than for that many patients.
@@ -32,6 +29,7 @@ from histopress import CompressRecipe, EvaluateRecipe, Size, Spacing, TrainRecip
 from histopress.core.run import environment
 from histopress.data.write_slide import write_slide
 
+RESULTS = Path(__file__).parent / "results" / "planted_tumour.json"
 PICTURE = 224
 ROWS, COLS = 12, 13
 GLASS = 243
@@ -114,10 +112,10 @@ def main() -> None:
     parser.add_argument("--nic", type=Path, required=True, help="the published encoder's HDF5 file")
     parser.add_argument("--work", type=Path, default=Path("planted"))
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each head")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "planted_tumour.json")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     pools = read_pools(given.data)
-    encoders = {"mean-rgb": "mean-rgb", "nic": f"nic:{given.nic}"}
+    encoders = {"mean-rgb": "mean-rgb", "stain-texture": "stain-texture", "nic": f"nic:{given.nic}"}
     rows = []
     for share in SHARES:
         folder = given.work / f"share-{share:g}"

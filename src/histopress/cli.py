@@ -316,20 +316,24 @@ def overview() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one verb; returns the exit code: 0, 1 when something failed, 2 for wrong usage."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    first = arguments[0] if arguments else "--help"
+    if first in ("-h", "--help"):
         print(overview())
-        return 0
-    if arguments[0] == "--version":
+    elif first == "--version":
         from histopress import __version__
 
         print(f"histopress {__version__}")
-        return 0
-    name, rest = arguments[0], list(arguments[1:])
-    if name not in VERBS:
-        return _wrong_usage(f"no verb {name!r}; there are {', '.join(VERBS)}")
+    elif first not in VERBS:
+        return _wrong_usage(f"no verb {first!r}; there are {', '.join(VERBS)}")
+    else:
+        return _run_verb(first, arguments[1:])
+    return 0
+
+
+def _run_verb(name: str, arguments: Sequence[str]) -> int:
     try:
-        verb = VERBS[name][0](Given(rest))
-        return tyro.cli(verb, args=rest, prog=f"histopress {name}", config=(FlagCreatePairsOff,))
+        verb = VERBS[name][0](Given(arguments))
+        return tyro.cli(verb, args=arguments, prog=f"histopress {name}", config=(FlagCreatePairsOff,))
     except RecipeError as error:
         return _wrong_usage(str(error))
     except HistopressError as error:

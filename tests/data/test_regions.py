@@ -54,6 +54,14 @@ def test_filling_respects_the_limit_and_leaves_an_empty_mask_empty() -> None:
     assert not filled(np.zeros((3, 4), bool), 1e6, SPACING).any()
 
 
+def test_gaps_at_the_border_are_holes_if_the_mask_surrounds_them() -> None:
+    mask = np.ones((30, 40), bool)
+    mask[10:16, :6] = False  # open along a third of its outline at most
+    mask[22:, 28:] = False  # a corner, open along half of it
+    result = filled(mask, 1e6, SPACING)
+    assert result[10:16, :6].all() and not result[22:, 28:].any()
+
+
 def test_crumbs_and_hairs_go_and_thin_parts_of_large_things_stay() -> None:
     mask = np.zeros((60, 80), bool)
     mask[2:4, 2:4] = True  # a crumb

@@ -210,7 +210,7 @@ def framed() -> Drawn:
     """Black slide edges, the grey line of a coverslip, and tinted glass beyond it."""
     slide = two_pieces(seed=7)
     rows, cols = np.mgrid[: slide.shape[0], : slide.shape[1]]
-    slide.density[cols > 530] += np.array([0.03, 0.035, 0.04])
+    slide.density[cols > 530] += np.array([0.02, 0.03, 0.055])
     slide.cover((abs(cols - 522) < 3) | (abs(rows - 412) < 2) & ~slide.truth, (120, 118, 112))
     return slide.cover((cols < 18) | (rows < 12), (20, 20, 22))
 
@@ -306,6 +306,13 @@ def test_result_does_not_depend_on_the_spacing_of_the_thumbnail(name: str) -> No
     assert overlap(at_6, at_10) > 0.9
 
 
+def test_tissue_as_flat_as_glass_is_not_taken_for_it() -> None:
+    slide = Drawn(22, glass=(255, 255, 255))
+    where = slide.blob(210, 270, 160, 200)
+    slide.density[where] = (0.01, 0.09, 0.03)
+    assert overlap(found(thumbnail(slide.picture(), 8.0)), at_8_um(where)) > 0.97
+
+
 @pytest.mark.parametrize("glass", [(255, 255, 255), (243, 242, 243), (243, 238, 205), (190, 192, 195)])
 @pytest.mark.parametrize("drift", [0.0, 0.08])
 def test_empty_slide_gives_an_empty_mask(glass: tuple[int, int, int], drift: float) -> None:
@@ -322,6 +329,11 @@ def test_tissue_that_touches_a_stroke_is_kept() -> None:
     away = ndimage.distance_transform_edt(marked.truth | ~clean.truth) * FINE > 60
     kept = at_8_um(clean.truth & away)
     assert found(thumbnail(marked.picture(), 8.0))[kept].mean() > 0.98
+
+
+def test_strokes_are_no_holes_to_be_filled() -> None:
+    fine, truth = drawn("red pen over tissue")
+    assert overlap(found(thumbnail(fine, 8.0), recipe=TissueRecipe(holes=1e6)), truth) > 0.92
 
 
 def test_pens_can_be_left_alone() -> None:

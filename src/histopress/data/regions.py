@@ -41,13 +41,18 @@ def closed(mask: Bools, radius: float, spacing: Spacing) -> Bools:
 
 
 def filled(mask: Bools, largest: float, spacing: Spacing) -> Bools:
-    """The mask with every hole of up to `largest` um^2 filled, be it enclosed or cut by the border."""
-    if not mask.any():
-        return mask
+    """The mask with its holes of up to `largest` um^2 filled.
+
+    Gaps at the border of the picture count as holes that it cuts, if the mask surrounds them by two thirds.
+    """
     labels, count = ndimage.label(~mask)
     small = np.bincount(labels.ravel(), minlength=count + 1) <= area_px(largest, spacing)
-    small[0] = True
-    return np.asarray(small[labels])
+    at_border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+    cut = np.bincount(at_border, minlength=count + 1)
+    walled = np.bincount(labels[ndimage.binary_dilation(mask)], minlength=count + 1)
+    holes = small & (2 * cut <= walled)
+    holes[0] = True
+    return np.asarray(holes[labels])
 
 
 def solid(mask: Bools, smallest: float, thinnest: float, spacing: Spacing) -> Bools:

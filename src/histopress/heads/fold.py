@@ -102,11 +102,11 @@ class FoldTraining:
         done = self.folder / PREDICTIONS_FILE
         if done.exists():
             bar.advance(self.recipe.epochs)
-            return done
-        write_whole(self.folder / SPLIT_FILE, self._split().to_csv(index=False, lineterminator="\n"))
-        self._save(self._learn(bar))
-        write_predictions(self._answers(), done)
-        shutil.rmtree(self.folder / WORK)
+        else:
+            write_whole(self.folder / SPLIT_FILE, self._split().to_csv(index=False, lineterminator="\n"))
+            self._save(self._learn(bar))
+            write_predictions(self._answers(), done)
+        shutil.rmtree(self.folder / WORK, ignore_errors=True)
         return done
 
     def _split(self) -> pd.DataFrame:
