@@ -31,9 +31,9 @@ from histopress.data.write_slide import write_slide
 
 RESULTS = Path(__file__).parent / "results" / "planted_tumour.json"
 PICTURE = 224
-ROWS, COLS = 12, 13
+ROWS, COLS = 9, 11
 GLASS = 243
-SLIDES = {"train": 60, "tuning": 24, "test": 60}
+SLIDES = {"train": 48, "tuning": 16, "test": 48}
 SHARES = (0.02, 0.10, 0.40)
 TUNING_PICTURES = 20
 
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     pools = read_pools(given.data)
-    encoders = {"mean-rgb": "mean-rgb", "stain-texture": "stain-texture", "nic": f"nic:{given.nic}"}
+    encoders = {"mean-rgb": "mean-rgb", "nic": f"nic:{given.nic}"}
     rows = []
     for share in SHARES:
         folder = given.work / f"share-{share:g}"

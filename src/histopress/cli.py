@@ -197,7 +197,7 @@ def _compress(given: Given) -> Callable[..., int]:
 
 
 def _train(given: Given) -> Callable[..., int]:
-    from histopress.heads.train import TrainRecipe
+    from histopress.heads.train import TrainRecipe, TrainResources
 
     def verb(
         cohort: Annotated[Positional[Path], arg(metavar="COHORT")],
@@ -207,6 +207,7 @@ def _train(given: Given) -> Callable[..., int]:
         target: str,
         output: Output,
         recipe: Annotated[TrainRecipe, Flat] = given.of(TrainRecipe),
+        resources: Annotated[TrainResources, Flat] = TrainResources(),
         common: Annotated[Common, Flat] = Common(),
     ) -> int:
         """Learn from grids and one label per slide, cross-validated by patient.
@@ -218,21 +219,15 @@ def _train(given: Given) -> Callable[..., int]:
             output: folder for the run.
         """
         from histopress.heads.train import train
+        from histopress.metrics.evaluate import EvaluateRecipe, evaluate
 
         common.begin(recipe)
-        summary = train(cohort, grids, target, output, recipe)
-        predictions = output / "predictions.csv"
-        result = _evaluate_here([predictions], output / "report", given)
+        summary = train(cohort, grids, target, output, recipe, resources=resources)
+        result = evaluate([summary.predictions], output / "report", EvaluateRecipe())
         common.tell(f"{result.headline}\n{summary.text}\nreport: {result.report}", result.facts)
         return int(len(summary.failures) > 0)
 
     return verb
-
-
-def _evaluate_here(paths: Sequence[Path], output: Path, _: Given) -> Any:
-    from histopress.metrics.evaluate import EvaluateRecipe, evaluate
-
-    return evaluate(paths, output, EvaluateRecipe())
 
 
 def _predict(given: Given) -> Callable[..., int]:

@@ -31,7 +31,7 @@ SPACING = Spacing(8.0, 7.0)
 
 def hues_of(colour: tuple[int, int, int]) -> Hues:
     density = np.clip(-np.log10(np.array(colour, np.float32) / 245), 0, None)
-    return ink_hues(density.reshape(3, 1, 1))
+    return ink_hues(np.broadcast_to(density.reshape(3, 1, 1), (3, 9, 11)), SPACING)
 
 
 @pytest.mark.parametrize("colour", PENS)
@@ -59,27 +59,57 @@ def patch(high: int, wide: int) -> NDArray[np.bool_]:
 NOTHING, ALL = np.zeros((60, 90), bool), np.ones((60, 90), bool)
 
 
+def hues(
+    likely: NDArray[np.bool_],
+    sure: NDArray[np.bool_] = NOTHING,
+    even: NDArray[np.bool_] = ALL,
+    close: NDArray[np.bool_] = NOTHING,
+) -> Hues:
+    return Hues(sure=sure, likely=likely, even=even, close=close)
+
+
 def test_what_may_be_ink_is_ink_on_glass_and_tissue_in_tissue() -> None:
     likely = patch(30, 40)
-    on_glass = find_ink(Hues(NOTHING, likely, NOTHING), likely, SPACING)
-    assert on_glass[likely].all()
-    assert not find_ink(Hues(NOTHING, likely, NOTHING), ALL, SPACING).any()
+    elsewhere = np.zeros((60, 90), bool)
+    elsewhere[:, :15] = elsewhere[:, 75:] = True
+    assert find_ink(hues(likely), likely | elsewhere, SPACING)[likely].all()
+    assert not find_ink(hues(likely), ALL, SPACING).any()
 
 
-def test_what_is_surely_ink_is_ink_in_tissue_too() -> None:
-    likely, sure = patch(30, 40), patch(20, 20)
-    assert find_ink(Hues(sure, likely, NOTHING), ALL, SPACING)[likely].all()
+def test_what_is_surely_ink_is_ink_in_tissue_too_and_may_be_all_there_is() -> None:
+    likely = patch(30, 40)
+    assert find_ink(hues(likely, sure=likely), ALL, SPACING)[likely].all()
+    assert find_ink(hues(likely, sure=likely), likely, SPACING)[likely].all()
+
+
+def test_the_hue_of_most_of_the_slide_is_its_stain() -> None:
+    likely = patch(30, 40)
+    assert not find_ink(hues(likely), likely, SPACING).any()
+
+
+def test_what_is_mottled_is_tissue_of_whatever_hue() -> None:
+    likely = patch(30, 40)
+    mottled = np.random.default_rng(0).random((60, 90)) < 0.3
+    assert not find_ink(hues(likely, sure=likely, even=mottled), likely, SPACING).any()
 
 
 def test_small_spots_are_no_pen_marks() -> None:
     small = patch(24, 34)
     assert small.sum() * SPACING.x * SPACING.y < SMALLEST_STROKE
-    assert not find_ink(Hues(small, small, NOTHING), NOTHING, SPACING).any()
+    assert not find_ink(hues(small, sure=small), NOTHING, SPACING).any()
 
 
 def test_rims_of_a_close_hue_go_with_the_stroke_and_only_with_it() -> None:
     stroke = patch(30, 40)
-    ink = find_ink(Hues(stroke, stroke, ALL), NOTHING, SPACING)
-    plain = find_ink(Hues(stroke, stroke, NOTHING), NOTHING, SPACING)
+    ink = find_ink(hues(stroke, sure=stroke, close=ALL), NOTHING, SPACING)
+    plain = find_ink(hues(stroke, sure=stroke), NOTHING, SPACING)
     assert ink.sum() > plain.sum() > stroke.sum()
-    assert not ink[0, 0] and not find_ink(Hues(NOTHING, NOTHING, ALL), NOTHING, SPACING).any()
+    assert not ink[0, 0] and not find_ink(hues(NOTHING, close=ALL), NOTHING, SPACING).any()
+
+
+def test_strokes_are_even_and_tissue_is_not() -> None:
+    rng = np.random.default_rng(1)
+    colour = np.array([0.1, 0.5, 0.4], np.float32).reshape(3, 1, 1)
+    stroke, tissue = (colour * rng.normal(1, sd, (1, 50, 70)).astype(np.float32) for sd in (0.08, 0.3))
+    assert ink_hues(stroke, SPACING).even.mean() > 0.95
+    assert ink_hues(tissue, SPACING).even.mean() < 0.05

@@ -19,7 +19,7 @@ from histopress.grids.store import SUFFIX, write_grid
 DIM = 12
 
 
-def make_grid(
+def noise_grid(
     slide: str,
     shape: tuple[int, int],
     *,
@@ -39,7 +39,9 @@ def make_grid(
         features[near[: max(1, round(share * len(cells)))]] += shift
     return FeatureGrid(
         lattice=Lattice(64.0, 48.0, *shape, spacing=0.5, tile=32),
-        slide=SlideIdentity(slide, Size(shape[1] * 64, shape[0] * 48), Spacing(0.25, 0.33), f"hash of {slide}"),
+        slide=SlideIdentity(
+            slide, Size(shape[1] * 64, shape[0] * 48), Spacing(0.25, 0.33), f"hash of {slide}"
+        ),
         encoder={"identity": encoder, "name": "made-up", "spacing": 0.5, "tile": 32, "dim": dim},
         identity=digest(slide, seed, share, encoder, shape),
         settings={"tissue_share": 0.25},
@@ -47,6 +49,11 @@ def make_grid(
         cells=cells,
         tissue=np.ones(len(cells), dtype=np.float32),
     )
+
+
+@pytest.fixture(name="make_grid")
+def _make_grid() -> Callable[..., FeatureGrid]:
+    return noise_grid
 
 
 @dataclass
@@ -77,9 +84,10 @@ Maker = Callable[..., MadeCohort]
 
 @pytest.fixture
 def make_cohort(tmp_path: Path) -> Maker:
-    """Writes a cohort whose label can be told from its grids: `share` of the cells of class "yes" is shifted."""
+    """Writes cohorts whose labels can be told: in grids of class "yes", `share` of the cells is shifted."""
 
     def make(
+        *,
         patients: int = 20,
         share: float = 0.3,
         strength: float = 8.0,
@@ -99,7 +107,9 @@ def make_cohort(tmp_path: Path) -> Maker:
                 slide = f"p{p:02d}-{s}"
                 amount = share * (p % len(labels)) / (len(labels) - 1)
                 shape = (6 + p % 3, 9 + (p + s) % 4)
-                made.put(make_grid(slide, shape, seed=1000 * seed + 10 * p + s, shift=direction, share=amount))
+                made.put(
+                    noise_grid(slide, shape, seed=1000 * seed + 10 * p + s, shift=direction, share=amount)
+                )
                 rows.append((f"p{p:02d}", slide, label))
         made.frame = pd.DataFrame(rows, columns=["patient", "slide", "label"])
         return made

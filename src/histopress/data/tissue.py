@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class TissueRecipe:
     pens: bool = True
     gap: float = 40.0
     holes: float = 50_000.0
-    thinnest: float = 40.0
+    thinnest: float = 64.0
     smallest: float = 20_000.0
 
 
@@ -112,15 +112,13 @@ def find_tissue(picture: RGB, spacing: Spacing, recipe: TissueRecipe) -> TissueM
     from histopress.data.regions import closed, filled, solid
 
     glass = find_glass(picture, spacing)
-    stained, sure, likely, close = np.zeros((4, *picture.shape[:2]), bool)
+    stained, *hues = np.zeros((1 + len(fields(Hues)), *picture.shape[:2]), bool)
     for band in bands(picture.shape, math.ceil(FLAT_UM / spacing.y)):
         density = glass.density(picture[band.seen], band.seen.start)
         stained[band.wanted] = look_stained(density, spacing, recipe)[band.inner]
-        hues = ink_hues(density)
-        sure[band.wanted], likely[band.wanted], close[band.wanted] = (
-            h[band.inner] for h in (hues.sure, hues.likely, hues.close)
-        )
-    ink = find_ink(Hues(sure, likely, close), stained, spacing) if recipe.pens else np.zeros_like(stained)
+        for whole, part in zip(hues, astuple(ink_hues(density, spacing)), strict=True):
+            whole[band.wanted] = part[band.inner]
+    ink = find_ink(Hues(*hues), stained, spacing) if recipe.pens else np.zeros_like(stained)
     tissue = closed(stained & ~ink, recipe.gap, spacing)
     tissue = filled(tissue, recipe.holes, spacing) & ~ink
     return TissueMask(solid(tissue, recipe.smallest, recipe.thinnest, spacing), spacing)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from histopress.heads.head import Head, HeadOutput, Places
-from histopress.heads.pooling import GatedAttention, mean_over_cells, weighted_sum
+from histopress.heads.pooling import GatedAttention, max_over_cells, mean_over_cells, weighted_sum
 
 
 class Block(nn.Module):
@@ -26,11 +26,12 @@ class Block(nn.Module):
 
 
 class GridCNN(Head):
-    """Codes are narrowed, seen with their neighbours, and pooled in two ways, then linear.
+    """Codes are narrowed, seen with their neighbours, and pooled in three ways, then linear.
 
-    The mean code of the slide tells what it is like as a whole, and gated attention over the convolved cells
-    lets a few of them decide. Nothing is normalised over a batch or over cells, so neither the other slides
-    of a batch nor padding change an answer.
+    The mean code tells what the slide is like as a whole; gated attention weighs the convolved cells; the
+    largest value of every channel lets a single cell decide, which attention that starts out even among
+    thousands never learns. Only the branches of the blocks are normalised, each cell by itself: so a cell
+    that stands out keeps doing so, and neither the other slides of a batch nor padding change an answer.
     """
 
     def __init__(
@@ -54,19 +55,22 @@ class GridCNN(Head):
             dropout: before the last layer, 0 to 1.
         """
         super().__init__(dim)
-        self.narrow = nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width))
+        self.narrow = nn.Linear(dim, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
-        self.norm = nn.LayerNorm(width)
         self.attention = GatedAttention(width, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(dim + width, outputs)
+        self.linear = nn.Linear(dim + 2 * width, outputs)
 
     def answer(self, cells: Tensor, places: Places) -> HeadOutput:
         """See `Head.answer`."""
         seen = self.narrow(cells)
         for block in self.blocks:
             seen = block(seen, places)
-        seen = self.norm(seen)
-        attention = self.attention(seen, places)
-        pooled = torch.cat([mean_over_cells(cells, places), weighted_sum(seen, attention, places)], dim=1)
-        return HeadOutput(self.linear(self.dropout(pooled)), attention)
+        weights = self.attention(seen, places)
+        pooled = (
+            mean_over_cells(cells, places),
+            weighted_sum(seen, weights, places),
+            max_over_cells(seen, places),
+        )
+        logits = self.linear(self.dropout(torch.cat(pooled, dim=1)))
+        return HeadOutput(logits, places.lay(weights)[:, 0])

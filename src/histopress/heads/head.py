@@ -36,16 +36,24 @@ class Places:
 
     Attributes:
         at: (cells,) position of every cell in the flattened (batch, rows, cols), ascending.
+        counts: cells of each element of the batch.
         shape: (batch, rows, cols).
     """
 
     at: Tensor
+    counts: tuple[int, ...]
     shape: tuple[int, int, int]
 
     @classmethod
     def of(cls, mask: Tensor) -> Places:
         """Those of a mask (batch, rows, cols) bool."""
-        return cls(mask.flatten().nonzero()[:, 0], (mask.shape[0], mask.shape[1], mask.shape[2]))
+        counts = tuple(mask.flatten(1).sum(dim=1).tolist())
+        return cls(mask.flatten().nonzero()[:, 0], counts, (mask.shape[0], mask.shape[1], mask.shape[2]))
+
+    def split(self, cells: Tensor) -> tuple[Tensor, ...]:
+        """(cells, channels) -> those of each element of the batch, (its cells, channels)."""
+        parts: tuple[Tensor, ...] = torch.split(cells, list(self.counts))
+        return parts
 
     def take(self, picture: Tensor) -> Tensor:
         """(batch, channels, rows, cols) -> (cells, channels)."""

@@ -10,21 +10,23 @@ from histopress.heads.head import Head, HeadOutput, Places
 
 def mean_over_cells(cells: Tensor, places: Places) -> Tensor:
     """(cells, channels) -> (batch, channels) mean over the cells of each slide; 0 for a slide without any."""
-    counts = places.lay(cells.new_ones(len(cells), 1)).sum(dim=(1, 2, 3)).clamp(min=1)
-    return places.lay(cells).sum(dim=(2, 3)) / counts[:, None]
+    return torch.stack([own.sum(dim=0) / max(1, len(own)) for own in places.split(cells)])
+
+
+def max_over_cells(cells: Tensor, places: Places) -> Tensor:
+    """(cells, channels) -> (batch, channels) largest value of each slide; 0 for a slide without cells."""
+    none = cells.new_zeros(cells.shape[1])
+    return torch.stack([own.amax(dim=0) if len(own) else none for own in places.split(cells)])
 
 
 def softmax_over_cells(scores: Tensor, places: Places) -> Tensor:
-    """(cells, 1) -> (batch, rows, cols) weights that sum to 1 over the cells of each slide, 0 elsewhere."""
-    inside = places.lay(torch.ones_like(scores)).flatten(1) > 0
-    laid = places.lay(scores).flatten(1).masked_fill(~inside, torch.finfo(scores.dtype).min)
-    weights = laid.softmax(dim=1) * inside
-    return weights.view(places.shape)
+    """(cells, 1) -> (cells, 1) weights that sum to 1 over the cells of each slide."""
+    return torch.cat([own.softmax(dim=0) for own in places.split(scores)])
 
 
 def weighted_sum(cells: Tensor, weights: Tensor, places: Places) -> Tensor:
-    """(cells, channels) -> (batch, channels) sum by weights (batch, rows, cols)."""
-    return (places.lay(cells) * weights[:, None]).sum(dim=(2, 3))
+    """(cells, channels) and (cells, 1) -> (batch, channels) sum over each slide by weight."""
+    return torch.stack([own.sum(dim=0) for own in places.split(cells * weights)])
 
 
 class GatedAttention(nn.Module):
@@ -37,7 +39,7 @@ class GatedAttention(nn.Module):
         self.score = nn.Linear(hidden, 1)
 
     def forward(self, cells: Tensor, places: Places) -> Tensor:
-        """(cells, channels) -> (batch, rows, cols), see `softmax_over_cells`."""
+        """(cells, channels) -> (cells, 1), see `softmax_over_cells`."""
         return softmax_over_cells(self.score(self.value(cells).tanh() * self.gate(cells).sigmoid()), places)
 
 

@@ -84,12 +84,11 @@ def load_head(folder: Path) -> SavedHead:
     """
     try:
         card = build(HeadCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")), str(folder))
-        tensors = load_tensors((folder / WEIGHTS_FILE).read_bytes())
-    except (OSError, ValueError, SafetensorError) as error:
+        objective = restore(card.objective)
+        head = make_head(card.name, card.dim, objective.outputs, **card.settings)
+        head.load_state_dict(load_tensors((folder / WEIGHTS_FILE).read_bytes()))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise HeadError(f"{folder} holds no sound head ({error}); train it again") from error
-    objective = restore(card.objective)
-    head = make_head(card.name, card.dim, objective.outputs, **card.settings)
-    head.load_state_dict(tensors)
     return SavedHead(head.eval(), objective, card)
 
 

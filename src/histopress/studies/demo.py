@@ -30,8 +30,8 @@ class DemoRecipe:
             evaluation must find an interval around 0.5.
     """
 
-    phantom: PhantomRecipe = field(default_factory=PhantomRecipe)
-    compress: CompressRecipe = field(default_factory=CompressRecipe)
+    phantom: PhantomRecipe = field(default_factory=lambda: PhantomRecipe(lesion_share=0.15))
+    compress: CompressRecipe = field(default_factory=lambda: CompressRecipe(encoder="stain-texture"))
     train: TrainRecipe = field(default_factory=TrainRecipe)
     shuffle_labels: bool = False
 
@@ -108,7 +108,8 @@ def demo(output: Path, recipe: DemoRecipe) -> DemoResult:
     )
     compressing = replace(recipe.compress, mask=output / "masks")
     steps.run(
-        f"histopress compress {cohort} -o {output / 'grids'} --mask {output / 'masks'}",
+        f"histopress compress {cohort} -o {output / 'grids'} "
+        f"--mask {output / 'masks'} --encoder {recipe.compress.encoder}",
         lambda: compress([cohort], output / "grids", compressing, Resources(threads=cores)),
     )
     steps.run(

@@ -64,4 +64,5 @@ def _ramp(levels: float, length: int) -> NDArray[np.uint16]:
 def _packed(colours: NDArray[np.floating]) -> Packed:
     """(..., 3) whole numbers below 256 -> (...) words."""
     words = colours.astype(np.uint32)
-    return words[..., 0] | words[..., 1] << 8 | words[..., 2] << 16
+    packed: Packed = words[..., 0] | words[..., 1] << np.uint32(8) | words[..., 2] << np.uint32(16)
+    return packed

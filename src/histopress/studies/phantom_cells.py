@@ -88,7 +88,8 @@ def _in_stroma(plan: PhantomSlide, scene: Scene, points: Reals) -> NDArray[np.bo
 
 def _clusters(rng: np.random.Generator, plan: PhantomSlide, scale: float, contrast: float) -> Field:
     """A map of densities with mean 1, whose heaps are `scale` um wide."""
-    return np.exp(contrast * noise(rng, plan.size, scale * plan.um) - np.float32(contrast**2 / 2))
+    density: Field = np.exp(contrast * noise(rng, plan.size, scale * plan.um) - np.float32(contrast**2 / 2))
+    return density
 
 
 def _strewn(rng: np.random.Generator, plan: PhantomSlide, density: float, clusters: Field) -> Reals:

@@ -49,7 +49,8 @@ def reach(blob: Blob, size: Size) -> Field:
     y, x = y - blob.centre.y, x - blob.centre.x
     cos, sin = np.cos(blob.angle), np.sin(blob.angle)
     along, across = (x * cos + y * sin) / blob.radius_x, (y * cos - x * sin) / blob.radius_y
-    return np.sqrt(along**2 + across**2).astype(np.float32)
+    distance: Field = np.sqrt(along**2 + across**2).astype(np.float32)
+    return distance
 
 
 def unite(rng: np.random.Generator, blobs: tuple[Blob, ...], size: Size, um: float) -> Field:
@@ -84,4 +85,5 @@ def lattice(rng: np.random.Generator, size: Size, pitch: float, jitter: float) -
 def at(field: NDArray[V], points: NDArray[np.float64]) -> NDArray[V]:
     """Values of a map at (points, 2) y, x in level-0 px, all of them on the slide."""
     y, x = (points / MASK_STEP).astype(np.int64).T
-    return field[y, x]
+    values: NDArray[V] = field[y, x]
+    return values

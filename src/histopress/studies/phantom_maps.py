@@ -36,7 +36,8 @@ class SmoothMap:
         rows = (corners[:-1, None] * 16 + _STEPS[:, None] * climb[:, None] >> 1).reshape(SIDE, _CELLS + 1)
         values = np.repeat(rows[:, :-1], MASK_STEP, axis=1)
         climb = np.repeat(np.diff(rows, axis=1), MASK_STEP, axis=1)
-        return values * 16 + climb * np.tile(_STEPS, _CELLS) >> 7
+        layer: Layer = values * 16 + climb * np.tile(_STEPS, _CELLS) >> 7
+        return layer
 
 
 class DepthMap(SmoothMap):
@@ -52,4 +53,5 @@ class DepthMap(SmoothMap):
     def weight(self, y: int, x: int, soft: int, fray: Layer | int = 0) -> Layer:
         """Weight of the inside, from 0 to 128 over `soft` px around the edge; `fray` moves the edge (px)."""
         depth = np.clip(self.layer(y, x) + 2 * fray, -soft, soft)
-        return 64 + depth * 64 // soft
+        weight: Layer = 64 + depth * 64 // soft
+        return weight

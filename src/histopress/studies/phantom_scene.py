@@ -87,7 +87,8 @@ def _tissue(rng: np.random.Generator, pieces: tuple[Blob, ...], size: Size, um: 
     tear = np.maximum(tear, (0.9 - noise(rng, size, 330 * um)) * 90 * um)
     y, x = positions(size)
     edge = np.minimum(np.minimum(y, size.height - y), np.minimum(x, size.width - x)) - 0.02 * min(size.shape)
-    return np.minimum.reduce([np.maximum.reduce(depths), tear, np.broadcast_to(edge, tear.shape)])
+    depth: Field = np.minimum.reduce([np.maximum.reduce(depths), tear, np.broadcast_to(edge, tear.shape)])
+    return depth
 
 
 def _density(anatomy: Anatomy, uneven: Field, lymphoid: Field, um: float) -> Field:

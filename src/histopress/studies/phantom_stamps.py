@@ -125,7 +125,8 @@ def _chromatin(rng: np.random.Generator, count: int, side: int, um: float) -> ND
 
     noise = rng.standard_normal((count, side, side), dtype=np.float32)
     smooth = np.asarray(ndimage.gaussian_filter(noise, (0, 0.55 * um, 0.55 * um), truncate=2.5))
-    return smooth / smooth.std()
+    chromatin: NDArray[np.float32] = smooth / smooth.std()
+    return chromatin
 
 
 def _nucleolus(
@@ -139,4 +140,5 @@ def _nucleolus(
     along, across = rng.normal(0, 0.13, (2, len(u))) * width
     dark = rng.uniform(0, 0.6, len(u)) * (rng.uniform(size=len(u)) < 0.7)
     away = np.square(u - _each(along)) + np.square(v - _each(across))
-    return _each(dark) * np.exp(-away / np.float32((0.9 * um) ** 2))
+    spot: NDArray[np.float32] = _each(dark) * np.exp(-away / np.float32((0.9 * um) ** 2))
+    return spot

@@ -110,7 +110,8 @@ def _field(spectrum: NDArray[np.complex64]) -> Field:
     side = len(spectrum)
     field = np.asarray(fft.irfft2(spectrum, s=(side, side)), dtype=np.float32)
     field -= field.mean()
-    return field / field.std()
+    field /= field.std()
+    return field
 
 
 def _smear(side: int, along: float, across: float, angle: float = 0.0) -> Field:
@@ -150,7 +151,8 @@ def _walls(rng: np.random.Generator, side: int, cell: float, wall: float) -> Gre
     seeds = ((corner + 0.9 * rng.uniform(size=corner.shape)) * side / pitch) % side
     bend = [_smooth(rng, side, cell / 5)[::2, ::2] * cell / 14 for _ in range(2)]
     where = np.mgrid[:side:2, :side:2].astype(np.float32) + 0.5 + np.stack(bend)
-    near, index = cKDTree(seeds, boxsize=side).query(where.reshape(2, -1).T % side, k=2)
+    tree = cKDTree(seeds, boxsize=(float(side), float(side)))
+    near, index = map(np.asarray, tree.query(where.reshape(2, -1).T % side, k=2))
     apart = seeds[index[:, 1]] - seeds[index[:, 0]]
     apart -= side * np.rint(apart / side)
     to_wall = (near[:, 1] ** 2 - near[:, 0] ** 2) / (2 * np.linalg.norm(apart, axis=1))
