@@ -151,7 +151,7 @@ def _walls(rng: np.random.Generator, side: int, cell: float, wall: float) -> Gre
     seeds = ((corner + 0.9 * rng.uniform(size=corner.shape)) * side / pitch) % side
     bend = [_smooth(rng, side, cell / 5)[::2, ::2] * cell / 14 for _ in range(2)]
     where = np.mgrid[:side:2, :side:2].astype(np.float32) + 0.5 + np.stack(bend)
-    tree = cKDTree(seeds, boxsize=(float(side), float(side)))
+    tree = cKDTree(seeds, boxsize=np.full(2, float(side)))
     near, index = map(np.asarray, tree.query(where.reshape(2, -1).T % side, k=2))
     apart = seeds[index[:, 1]] - seeds[index[:, 0]]
     apart -= side * np.rint(apart / side)
