@@ -301,10 +301,10 @@ def test_a_patient_counts_once_however_many_slides(make_cohort: Maker, tmp_path:
 
 @pytest.mark.slow
 def test_the_published_head_trains_by_its_recipe(make_cohort: Maker, tmp_path: Path) -> None:
-    data = make_cohort(patients=12)
-    recipe = replace(PUBLISHED, folds=2, epochs=1, batch=4, orientations=False)
+    data = fixed(make_cohort(patients=10))
+    recipe = replace(PUBLISHED, epochs=1, batch=4, orientations=False)
     summary = train(data.table, data.grids, "label", tmp_path / "run", recipe)
-    assert len(unseen(summary.run)) == 12
+    assert len(unseen(summary.run)) == 3
 
 
 def test_drawing_balances_instead_of_weighing(make_cohort: Maker, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class TrainRecipe:
     epochs: int = 60
     patience: int = 20
     batch: int = 8
-    lr: float = 2e-3
+    lr: float = 5e-3
     weight_decay: float = 1e-2
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
