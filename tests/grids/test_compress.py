@@ -105,6 +105,17 @@ def test_other_settings_never_mix_with_or_replace_what_is_there(
     assert grids_of(tmp_path / "out")["a"].identity != before.identity
 
 
+def test_a_damaged_grid_is_told_and_can_be_replaced(tmp_path: Path, make_slide: MakeSlide) -> None:
+    path, output = make_slide("a"), tmp_path / "out"
+    compress([path], output)
+    stored = output / f"a{store.SUFFIX}"
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: len(whole) // 2])
+    assert "--overwrite" in next(iter(compress([path], output).failures)).reason
+    compress([path], output, resources=Resources(overwrite=True))
+    assert stored.read_bytes() == whole
+
+
 def test_a_changed_slide_is_noticed(tmp_path: Path, make_slide: MakeSlide) -> None:
     compress([make_slide("a", 1)], tmp_path / "out")
     summary = compress([make_slide("a", 2)], tmp_path / "out")

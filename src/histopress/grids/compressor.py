@@ -100,7 +100,12 @@ class Compressor:
         path = store.grid_path(self.output, job.slide)
         if not path.exists():
             return None
-        found = store.read_header(path)
+        try:
+            found = store.read_header(path)
+        except GridError:
+            if self.resources.overwrite:
+                return None
+            raise
         if found.identity == header.identity:
             return store.count_tiles(path)
         if self.resources.overwrite:
@@ -142,7 +147,7 @@ class Compressor:
         runs = read_tiles(slide, lattice, cells, threads=self.resources.threads)
         codes: list[NDArray[np.float32]] = []
         for batch in _batches(runs):
-            codes.append(encode(self.encoder, batch))
+            codes.append(encode(self.encoder, batch, device=self.resources.device))
             if sum(map(len, codes)) == store.CHUNK:
                 yield np.concatenate(codes)
                 codes = []

@@ -188,12 +188,14 @@ def _opened(path: Path) -> Iterator[zarr.Group]:
     if not path.exists():
         raise GridError(f"{path}: no such grid; make it with `histopress compress`")
     if not path.is_dir() and not zipfile.is_zipfile(path):
-        raise GridError(f"{path}: not a stored grid, or cut short; compress the slide again")
+        raise GridError(f"{path}: not a stored grid, or cut short; compress the slide again with --overwrite")
     store = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
     try:
         yield zarr.open_group(store, mode="r")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise GridError(f"{path}: the grid is damaged ({error}); compress the slide again") from error
+        raise GridError(
+            f"{path}: the grid is damaged ({error}); compress the slide again with --overwrite"
+        ) from error
     finally:
         store.close()
 
@@ -203,6 +205,7 @@ def _header(path: Path, group: zarr.Group) -> GridHeader:
     found = attributes.pop("format", None)
     if found != FORMAT:
         raise GridError(
-            f"{path}: grid format {found!r}, expected {FORMAT}; update histopress or compress the slide again"
+            f"{path}: grid format {found!r}, expected {FORMAT}; update histopress, or compress the "
+            "slide again with --overwrite"
         )
     return recipe.build(GridHeader, attributes, where=f"header of {path}")
