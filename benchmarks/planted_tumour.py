@@ -113,8 +113,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("planted"))
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each head")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--control", action="store_true", help="lay normal pictures where carcinoma would be: nothing to find"
+    )
     given = parser.parse_args()
     pools = read_pools(given.data)
+    if given.control:
+        pools = {part: Pool(pool.normal, pool.normal) for part, pool in pools.items()}
     encoders = {"mean-rgb": "mean-rgb", "nic": f"nic:{given.nic}"}
     rows = []
     for share in SHARES:
