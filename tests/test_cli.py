@@ -112,6 +112,26 @@ def test_a_failed_slide_makes_the_exit_code_1(slide: Path, tmp_path: Path) -> No
         assert mask.size[0] > mask.size[1] > 10
 
 
+def test_the_path_from_slides_to_predictions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from histopress.studies.phantom import PhantomRecipe, make_cohort
+
+    small = PhantomRecipe(slides=16, lesion_share=0.5, width=(1280, 1536), height=(1024, 1152))
+    cohort = make_cohort(small, tmp_path / "cohort", workers=1)
+    grids, out, table = tmp_path / "grids", tmp_path / "run", tmp_path / "p.csv"
+    assert run(["compress", str(cohort), "-o", str(grids), "--encoder", "stain-texture"]) == 0
+    quick = ["--head", "mean", "--folds", "2", "--epochs", "3"]
+    assert (
+        run(["train", str(cohort), "--grids", str(grids), "--target", "label", "-o", str(out), *quick]) == 0
+    )
+    told = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("AUROC 0.") or line.startswith("AUROC 1.") for line in told)
+    assert (out / "report" / "report.html").exists()
+    assert run(["predict", str(out), str(grids), "-o", str(table)]) == 0
+    assert len(table.read_text().splitlines()) > 16
+    assert run(["predict", str(out), str(tmp_path / "gone.svs"), "-o", str(tmp_path / "q.csv")]) == 1
+    assert "no predictions; 1 failed" in capsys.readouterr().out
+
+
 def test_inspect_explains_every_bad_file(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = sorted((shared_data / "wsi" / "bad").iterdir())
     assert run(["inspect", *map(str, bad), "--json"]) == 1

@@ -253,7 +253,8 @@ def _predict(given: Given) -> Callable[..., int]:
 
         common.begin(recipe)
         failures = predict(run, _some(paths), output, recipe)
-        common.tell(f"predictions in {output}; {len(failures)} failed", {"failures": list(failures)})
+        told = f"predictions in {output}" if output.exists() else "no predictions"
+        common.tell(f"{told}; {len(failures)} failed", {"failures": list(failures)})
         return int(len(failures) > 0)
 
     return verb
