@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histopress.core.errors import CohortError, EncoderError
+from histopress.core.errors import CohortError, EncoderError, GridError
 from histopress.grids import compressor as compressor_module
 from histopress.grids import store
 from histopress.grids.compress import CompressRecipe, Resources, compress
@@ -103,6 +103,20 @@ def test_other_settings_never_mix_with_or_replace_what_is_there(
     assert grids_of(tmp_path / "out")["a"].identity == before.identity
     compress([path], tmp_path / "out", changed, Resources(overwrite=True))
     assert grids_of(tmp_path / "out")["a"].identity != before.identity
+
+
+def test_another_encoder_never_takes_the_place_of_the_one_that_made_the_grids(
+    tmp_path: Path, make_slide: MakeSlide
+) -> None:
+    path, output = make_slide("a"), tmp_path / "out"
+    compress([path], output)
+    card = (output / "encoder" / "card.json").read_bytes()
+    with pytest.raises(GridError, match="holds grids of encoder mean-rgb"):
+        compress([path], output, RANDOM)
+    assert (output / "encoder" / "card.json").read_bytes() == card
+    compress([path], output, RANDOM, Resources(overwrite=True))
+    assert grids_of(output)["a"].encoder["name"] == "random:dim=6"
+    assert (output / "encoder" / "card.json").read_bytes() != card
 
 
 def test_a_damaged_grid_is_told_and_can_be_replaced(tmp_path: Path, make_slide: MakeSlide) -> None:

@@ -23,6 +23,11 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0\d")
 
 
+def is_table(path: Path) -> bool:
+    """Whether a path has the name of a table that `read_text_table` reads."""
+    return path.suffix.lower() in PARQUET | TEXT
+
+
 def read_text_table(path: Path) -> pd.DataFrame:
     """Every cell of a table as text, missing values as "".
 
@@ -39,7 +44,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
         CohortError: the file is absent, empty, of another type or encoding, or has ragged rows.
     """
     suffix = path.suffix.lower()
-    if suffix not in PARQUET | TEXT:
+    if not is_table(path):
         kinds = ", ".join(sorted(PARQUET | TEXT))
         raise CohortError(
             str(path), [f"file type {suffix or 'without ending'!r}, expected {kinds}; save it as CSV UTF-8"]

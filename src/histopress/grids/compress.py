@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from histopress.core.errors import GridError
 from histopress.core.failures import Failures
 from histopress.core.files import write_whole
 from histopress.core.progress import progress
-from histopress.core.recipe import plain
+from histopress.core.recipe import plain, read_settings
 from histopress.data.tissue import TissueRecipe
 
 if TYPE_CHECKING:
+    from histopress.encoders.encoder import Encoder
     from histopress.grids.compressor import Compressor, Done
     from histopress.grids.jobs import Job
 
@@ -118,9 +120,9 @@ def compress(
     Raises:
         EncoderError: the encoder cannot be loaded; no slide is tried.
         CohortError: a table has problems, or two slides share an id.
+        GridError: the output folder holds grids of another encoder.
     """
     from histopress.encoders.catalogue import load_encoder
-    from histopress.encoders.encoder import save_encoder
     from histopress.grids.compressor import Compressor
     from histopress.grids.jobs import find_jobs
 
@@ -128,7 +130,7 @@ def compress(
     jobs = find_jobs(paths, recipe.spacing, recipe.mask)
     encoder = load_encoder(recipe.encoder)
     output.mkdir(parents=True, exist_ok=True)
-    save_encoder(encoder, output / "encoder")
+    _keep_encoder(encoder, output / "encoder", resources.overwrite)
     summary = CompressSummary(output, asdict(encoder.card), slides=len(jobs))
     start = time.monotonic()
     if resources.workers > 1 and len(jobs) > 1:
@@ -142,15 +144,32 @@ def compress(
     return summary
 
 
+def _keep_encoder(encoder: Encoder, folder: Path, overwrite: bool) -> None:
+    """Keep the encoder beside its grids; it is never exchanged under grids that another one made."""
+    from histopress.encoders.encoder import CARD_FILE, save_encoder
+
+    card = folder / CARD_FILE
+    if overwrite or not card.exists():
+        save_encoder(encoder, folder)
+        return
+    known = read_settings(card)
+    if known.get("identity") != encoder.card.identity:
+        raise GridError(
+            f"{folder.parent} holds grids of encoder {known.get('name')} ({known.get('identity')}), asked is "
+            f"{encoder.card.name} ({encoder.card.identity}); name another output folder, or replace them "
+            "with --overwrite"
+        )
+
+
 def _compress_here(jobs: Sequence[Job], compressor: Compressor, summary: CompressSummary) -> None:
     """One slide after the other; slides that another process holds come last."""
     from filelock import Timeout
 
     held: list[Job] = []
     with progress("compress", 0, "tiles") as bar:
-        for job in jobs:
+        for place, job in enumerate(jobs):
             with summary.failures.attempt(str(job.path)):
-                compressor.slides_left = len(jobs) - summary.compressed - summary.skipped - len(held)
+                compressor.slides_left = len(jobs) - place
                 try:
                     summary.add(compressor.compress(job, bar, wait=False))
                 except Timeout:

@@ -8,8 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from histopress.data.slide_files import find_slides, slide_id
-
-TABLES = {".csv", ".tsv", ".parquet"}
+from histopress.data.tables import is_table
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def find_jobs(paths: Sequence[Path], spacing: float | None, masks: Path | None) 
     Raises:
         CohortError: a table has problems, or two slides share an id.
     """
-    tables = [p for p in paths if p.suffix in TABLES]
+    tables = [p for p in paths if is_table(p)]
     jobs = [
         Job(slide_id(path), path, spacing, _mask_beside(masks, slide_id(path)))
         for path in find_slides([p for p in paths if p not in tables])

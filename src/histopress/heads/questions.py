@@ -12,8 +12,8 @@ import numpy as np
 from histopress.core.errors import CohortError, GridError
 from histopress.data.cohort import read_cohort
 from histopress.data.slide_files import find_slides, slide_id
-from histopress.data.tables import PARQUET, TEXT
-from histopress.grids.store import FOLDER_SUFFIX, SUFFIX, find_grids, is_grid
+from histopress.data.tables import is_table
+from histopress.grids.store import FOLDER_SUFFIX, SUFFIX, find_grids, grid_path, is_grid
 
 
 @dataclass
@@ -101,7 +101,7 @@ def find_questions(paths: Sequence[Path], target: str, grids: Path | None) -> li
     """
     questions = Questions(target)
     for path in paths:
-        if path.suffix.lower() in TEXT | PARQUET:
+        if is_table(path):
             questions.add_table(path)
         elif is_grid(path):
             questions.add_grid(path)
@@ -113,13 +113,9 @@ def find_questions(paths: Sequence[Path], target: str, grids: Path | None) -> li
                 questions.of(slide_id(file)).file = file.absolute()
     for question in questions.by_slide.values():
         if question.grid is None and grids is not None:
-            question.grid = _existing(grids, question.slide)
+            path = grid_path(grids, question.slide)
+            question.grid = path if path.exists() else None
     return list(questions.by_slide.values())
-
-
-def _existing(grids: Path, slide: str) -> Path | None:
-    paths = (grids / f"{slide}{suffix}" for suffix in (SUFFIX, FOLDER_SUFFIX))
-    return next((p for p in paths if p.exists()), None)
 
 
 def _given(value: Any) -> Any:

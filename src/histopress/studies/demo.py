@@ -94,8 +94,9 @@ def demo(output: Path, recipe: DemoRecipe) -> DemoResult:
     cores = os.cpu_count() or 1
     steps = _Steps(7)
     known, new = recipe.phantom, replace(recipe.phantom, slides=NEW_SLIDES, seed=recipe.phantom.seed + 1)
-    run = output / ("run-shuffled" if recipe.shuffle_labels else "run")
-    settings = replace(recipe.train, shuffle_labels=recipe.shuffle_labels)
+    shuffled = recipe.shuffle_labels or recipe.train.shuffle_labels
+    run = output / ("run-shuffled" if shuffled else "run")
+    settings = replace(recipe.train, shuffle_labels=shuffled)
 
     cohort = steps.run(
         f"draw {known.slides} slides, half of them {known.lesion_share:.0%} tumour -> {output / 'cohort'}",
@@ -113,7 +114,8 @@ def demo(output: Path, recipe: DemoRecipe) -> DemoResult:
         lambda: compress([cohort], output / "grids", compressing, Resources(threads=cores)),
     )
     steps.run(
-        f"histopress train {cohort} --grids {output / 'grids'} --target label -o {run}",
+        f"histopress train {cohort} --grids {output / 'grids'} --target label -o {run}"
+        + " --shuffle-labels" * shuffled,
         lambda: train(cohort, output / "grids", "label", run, settings),
     )
     evaluation = steps.run(
