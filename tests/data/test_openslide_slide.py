@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from histopress.core.errors import SpacingError, UnreadableSlideError
 from histopress.core.geometry import Box, Size, Spacing
 from histopress.data import openslide_slide as module
 from histopress.data.openslide_slide import OpenSlideSlide
-from histopress.data.slide import open_slide
+from histopress.data.slide import open_slide as open_any
 from histopress.data.write_slide import write_slide
 
 Pixels = NDArray[np.uint8]
+
+open_slide = partial(open_any, reader="openslide")
 
 MPP = {"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.3", "openslide.vendor": "mirax"}
 

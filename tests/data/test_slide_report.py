@@ -47,8 +47,9 @@ def test_the_real_slides_are_described(shared_data: Path) -> None:
     assert report.spacing == Spacing(0.499, 0.499)
     assert {a.name: a.size for a in report.associated}["label"] == Size(387, 463)
     assert "20x as stated, not used" in report.as_text()
+    assert "read by histopress" in report.as_text()
     report = describe(shared_data / "wsi" / "tcga-cr-7395-01a-01-ts1.svs")
-    assert (report.icc_profile_bytes, report.associated[0].icc_profile_bytes) == (3144, 3144)
+    assert report.icc_profile_bytes == 3144
     assert len(report.problems) == 1
     assert "--spacing" in report.problems[0]
     assert describe(shared_data / "wsi" / "tcga-cr-7395-01a-01-ts1.svs", spacing=0.25).sound

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from histopress.core.errors import UnreadableSlideError
 from histopress.core.geometry import Lattice, Size, Spacing
 from histopress.data.slide import Level, Slide, SlideFacts, open_slide
-from histopress.data.tiles import AHEAD, LONGEST, Stretch, read_tiles, select_cells, stretches
+from histopress.data.tiles import AHEAD, BATCH, read_tiles, select_cells
 from histopress.data.tissue import TissueMask, TissueRecipe, mask_slide
 
 STORED = Spacing(0.5, 0.4)
@@ -76,31 +76,11 @@ def test_a_cell_without_tissue_is_never_kept() -> None:
     assert found.shape == (0, 2) and share.shape == (0,)
 
 
-def test_stretches_are_neighbours_in_a_row_and_not_too_long() -> None:
-    given = np.array([[0, 3], [0, 4], [0, 6], [1, 7], [2, 0], [2, 1], [2, 2], [2, 3], [2, 4]], np.int32)
-    assert stretches(given, longest=3) == [
-        Stretch(0, 3, 2),
-        Stretch(0, 6, 1),
-        Stretch(1, 7, 1),
-        Stretch(2, 0, 3),
-        Stretch(2, 3, 2),
-    ]
-    assert stretches(np.zeros((0, 2), np.int32)) == []
-
-
-@pytest.mark.parametrize("share", [0.2, 0.7, 1.0])
-def test_stretches_cover_the_cells_in_their_order(share: float) -> None:
-    given = cells(7, 45, share)
-    parts = stretches(given)
-    assert [(p.row, p.col + i) for p in parts for i in range(p.length)] == [tuple(c) for c in given.tolist()]
-    assert max(p.length for p in parts) <= LONGEST
-
-
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_tiles_come_in_the_order_of_cells(threads: int) -> None:
     slide, grid, wanted = PaintedSlide(Size(920, 310)), lattice(7, 23), cells(7, 23, 0.8)
-    parts = list(read_tiles(slide, grid, wanted, threads))
-    assert all(len(p) <= LONGEST for p in parts)
+    parts = list(read_tiles(slide, grid, wanted, threads=threads, batch=16))
+    assert [len(p) for p in parts[:-1]] == [16] * (len(parts) - 1)
     alone = [slide.read(grid.box(row, col), Spacing.square(2.0)) for row, col in wanted.tolist()]
     assert np.array_equal(np.concatenate(parts), np.stack(alone))
     assert not running()
@@ -116,10 +96,10 @@ def test_a_slow_first_read_changes_nothing() -> None:
 
 def test_no_more_is_read_ahead_than_allowed() -> None:
     slide, threads = PaintedSlide(Size(40 * 64, 50 * 30)), 2
-    tiles = read_tiles(slide, lattice(30, 64), cells(30, 64), threads)
+    tiles = read_tiles(slide, lattice(30, 64), cells(30, 64), threads=threads)
     next(tiles)
     tiles.close()  # waits for what was begun
-    assert slide.reads <= LONGEST * (AHEAD * threads + 1)
+    assert slide.reads <= BATCH * (AHEAD * threads + 1)
     assert not running()
 
 
@@ -127,7 +107,7 @@ def test_errors_come_after_all_good_tiles_before_them() -> None:
     slide, grid, wanted = PaintedSlide(Size(400, 500), damaged_from=300), lattice(10, 10), cells(10, 10)
     given = []
     with pytest.raises(UnreadableSlideError, match="damaged"):
-        for part in read_tiles(slide, grid, wanted):
+        for part in read_tiles(slide, grid, wanted, batch=20):
             given.append(part)
     assert sum(map(len, given)) == 60
     assert not running()

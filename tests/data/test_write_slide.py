@@ -39,7 +39,7 @@ def psnr(a: Pixels, b: Pixels) -> float:
 def test_size_spacing_and_pixels_come_back(tmp_path: Path, width: int, height: int) -> None:
     pixels = smooth(height, width)
     write_slide(tmp_path / "a.tif", Size(width, height), SPACING, pixels, quality=95, subsampling="444")
-    with open_slide(tmp_path / "a.tif") as slide:
+    with open_slide(tmp_path / "a.tif", reader="openslide") as slide:
         assert isinstance(slide, OpenSlideSlide)
         assert slide.size == Size(width, height)
         assert slide.spacing.x == pytest.approx(SPACING.x, rel=1e-6)

@@ -56,7 +56,7 @@ def test_settings_reach_the_encoder() -> None:
         ("mean_rgb", "did you mean mean-rgb"),
         ("Random:seed=3", "did you mean random"),
         ("encoder.h5", r"did you mean nic:encoder\.h5"),
-        ("resnet", "known: mean-rgb, stain-texture, nic:PATH, random, saved:FOLDER"),
+        ("resnet", "known: mean-rgb, stain-texture, nic:PATH, random, saved:FOLDER, timm:MODEL"),
         ("", "known: mean-rgb"),
         ("mean-rgb:", "ends in a colon"),
         ("mean-rgb:size=3", r"'size' cannot be set; can be set, each once: spacing=0\.5, tile=128"),
@@ -118,13 +118,13 @@ def test_the_list_agrees_with_the_encoders(shared_data: Path) -> None:
         assert (card.dim, card.spacing, card.tile) == (entry.dim, entry.spacing, entry.tile)
         assert card.licence == entry.licence
         assert entry.available
-    assert list(entries) == ["mean-rgb", "stain-texture", "nic", "random", "saved"]
+    assert list(entries) == ["mean-rgb", "stain-texture", "nic", "random", "saved", "timm"]
 
 
 def test_the_table_names_every_entry_and_what_is_missing() -> None:
     absent = EncoderEntry("far-away", 5, 0.25, 96, "MIT", False, "somewhere else")
     lines = table([*listing(), absent]).splitlines()
-    assert len(lines) == 1 + 2 * 6
+    assert len(lines) == 1 + 2 * 7
     assert lines[-2].split() == ["far-away", "5", "0.25", "96", "MIT"]
     assert lines[-1].strip() == "somewhere else (not installed here)"
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from histopress.core.errors import CohortError, EncoderError, GridError
-from histopress.grids import compressor as compressor_module
+from histopress.encoders.engine import Engine
 from histopress.grids import store
 from histopress.grids.compress import CompressRecipe, Resources, compress
 from histopress.grids.grid import FeatureGrid
@@ -32,7 +33,7 @@ def grids_of(folder: Path) -> dict[str, FeatureGrid]:
 
 def failures_of(folder: Path) -> dict[str, str]:
     rows = csv.DictReader((folder / "failures.csv").read_text().splitlines())
-    return {Path(r["item"]).name: r["reason"] for r in rows}
+    return {Path(r["slide"]).name: f"{r['stage']}: {r['reason']}; {r['remedy']}" for r in rows}
 
 
 def test_slides_become_grids_with_all_that_names_them(tmp_path: Path, make_slide: MakeSlide) -> None:
@@ -84,7 +85,7 @@ def test_twice_computes_once(tmp_path: Path, make_slide: MakeSlide, monkeypatch:
     paths = [make_slide("a"), make_slide("b", 2)]
     compress(paths, tmp_path / "out", RANDOM)
     before = {p.name: p.stat().st_mtime_ns for p in store.find_grids(tmp_path / "out")}
-    monkeypatch.setattr(compressor_module, "encode", None)
+    monkeypatch.setattr(Engine, "encode", None)
     summary = compress(paths, tmp_path / "out", RANDOM)
     assert (summary.compressed, summary.skipped, len(summary.failures)) == (0, 2, 0)
     assert {p.name: p.stat().st_mtime_ns for p in store.find_grids(tmp_path / "out")} == before
@@ -125,7 +126,7 @@ def test_a_damaged_grid_is_told_and_can_be_replaced(tmp_path: Path, make_slide: 
     stored = output / f"a{store.SUFFIX}"
     whole = stored.read_bytes()
     stored.write_bytes(whole[: len(whole) // 2])
-    assert "--overwrite" in next(iter(compress([path], output).failures)).reason
+    assert "--overwrite" in next(iter(compress([path], output).failures)).remedy
     compress([path], output, resources=Resources(overwrite=True))
     assert stored.read_bytes() == whole
 
@@ -208,15 +209,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     monkeypatch.setattr(store, "CHUNK", 64)
     path = make_slide("a", rows=14, cols=17)
     compress([path], tmp_path / "straight", RANDOM)
-    encode, calls = compressor_module.encode, []
+    encode, calls = Engine.encode, []
 
-    def stumbling(*arguments: object, **options: object) -> object:
+    def stumbling(self: Engine, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         calls.append(1)
         if len(calls) == 3:
             raise OSError(28, "No space left on device")
-        return encode(*arguments, **options)
+        return encode(self, tiles)
 
-    monkeypatch.setattr(compressor_module, "encode", stumbling)
+    monkeypatch.setattr(Engine, "encode", stumbling)
     summary = compress([path], tmp_path / "broken", RANDOM)
     assert "No space left" in next(iter(summary.failures)).reason
     assert grids_of(tmp_path / "broken") == {}
@@ -233,14 +234,15 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from histopress.grids import compressor, store
+from histopress.encoders.engine import Engine
+from histopress.grids import store
 from histopress.grids.compress import CompressRecipe, compress
 store.CHUNK = 64
-encode = compressor.encode
-def slow(*arguments, **options):
+encode = Engine.encode
+def slow(self, tiles):
     time.sleep(float(sys.argv[3]))
-    return encode(*arguments, **options)
-compressor.encode = slow
+    return encode(self, tiles)
+Engine.encode = slow
 summary = compress([Path(sys.argv[1])], Path(sys.argv[2]), CompressRecipe(encoder="random:dim=6"))
 print(summary.headline)
 sys.exit(len(summary.failures))

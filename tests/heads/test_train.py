@@ -211,8 +211,8 @@ def test_slides_without_a_grid_are_listed_and_the_rest_goes_on(make_cohort: Make
     (data.grids / "p04-1.grid.zarr.zip").write_bytes(b"no zip")
     summary = train(data.table, data.grids, "label", tmp_path / "run", QUICK)
     listed = pd.read_csv(tmp_path / "run" / "failures.csv")
-    assert listed["item"].tolist() == ["p03-0", "p04-0", "p04-1"]
-    assert [f.item for f in summary.failures] == listed["item"].tolist()
+    assert listed["slide"].tolist() == ["p03-0", "p04-0", "p04-1"]
+    assert [f.item for f in summary.failures] == listed["slide"].tolist()
     assert (summary.slides, summary.patients) == (25, 13)
     assert "p04" not in set(unseen(summary.run)["patient"])
     assert "3 slides left out" in summary.text

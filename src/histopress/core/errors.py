@@ -73,3 +73,11 @@ class PredictionsError(HistopressError):
 
 class MissingExtraError(HistopressError):
     """An optional library is not installed; the message names the extra that brings it."""
+
+
+class RemoteError(HistopressError):
+    """An object store refuses, does not answer, or lacks what it is asked for."""
+
+
+class ClusterError(HistopressError):
+    """A cluster cannot be reached, has no room, or loses its actors."""

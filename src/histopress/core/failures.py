@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import logging
 from collections.abc import Iterator
@@ -15,14 +16,61 @@ from histopress.core.files import write_whole
 
 log = logging.getLogger(__name__)
 
+COLUMNS = ("slide", "stage", "reason", "remedy")
+
+REMEDIES = {
+    errno.ENOSPC: "free some space on the disk and run again: what is done is kept",
+    getattr(errno, "EDQUOT", -1): "free some of your quota and run again: what is done is kept",
+    errno.EACCES: "check who owns the file and its folder",
+    errno.EPERM: "check who owns the file and its folder",
+    errno.ENOENT: "check the path",
+    errno.EIO: "the disk or the network failed: copy the file to another disk and run again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or use fewer workers",
+}
+"""What to do about errors of the system."""
+
 
 @dataclass(frozen=True)
 class Failure:
-    """One item that could not be done, and why."""
+    """One item that could not be done.
+
+    Attributes:
+        item: a slide, mostly as its path.
+        stage: what was being done: open, mask, read, encode, write; empty where there is only one.
+        reason: what was found, and what was expected.
+        remedy: what to do about it.
+    """
 
     item: str
-    error: str
+    stage: str
     reason: str
+    remedy: str
+
+    @classmethod
+    def of(cls, item: str, error: BaseException) -> Failure:
+        """Take an error apart: what comes after the last semicolon of our messages says what to do."""
+        text = str(error) or type(error).__name__
+        stage = str(getattr(error, "stage", ""))
+        if isinstance(error, HistopressError):
+            reason, _, remedy = text.rpartition("; ")
+            return cls(item, stage, reason or text, remedy if reason else "")
+        if isinstance(error, OSError):
+            return cls(
+                item, stage, text, REMEDIES.get(error.errno or 0, "see what the system says, and run again")
+            )
+        kind = type(error).__name__
+        return cls(item, stage, f"unexpected {kind}: {text}", "please report it, with the log if you can")
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Errors raised in this block carry the name of the stage, unless an inner one has named itself."""
+    try:
+        yield
+    except Exception as error:
+        if not hasattr(error, "stage"):
+            error.stage = name  # type: ignore[attr-defined]
+        raise
 
 
 class Failures:
@@ -48,16 +96,16 @@ class Failures:
             log.exception("%s: unexpected %s; please report it", item, type(error).__name__)
             self.add(item, error)
 
-    def add(self, item: str, error: Exception) -> None:
+    def add(self, item: str, error: BaseException) -> None:
         """Record one failure."""
-        reason = str(error) or type(error).__name__
-        log.error("%s", reason if reason.startswith(item) else f"{item}: {reason}")
-        self.items.append(Failure(item, type(error).__name__, reason))
+        text = str(error) or type(error).__name__
+        log.error("%s", text if text.startswith(item) else f"{item}: {text}")
+        self.items.append(Failure.of(item, error))
 
     def write(self, folder: Path) -> None:
-        """Write `failures.csv` (item, error, reason) into a folder; an empty list leaves only the header."""
+        """Write `failures.csv` (slide, stage, reason, remedy); an empty list leaves only the header."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["item", "error", "reason"])
-        writer.writerows([f.item, f.error, f.reason] for f in self.items)
+        writer.writerow(COLUMNS)
+        writer.writerows([f.item, f.stage, f.reason, f.remedy] for f in self.items)
         write_whole(folder / "failures.csv", text.getvalue())

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from histopress.core.places import Place, Url
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -26,21 +28,35 @@ def whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Place, content: str | bytes) -> None:
     """Write text (UTF-8) or bytes to a file, all of it or nothing."""
+    data = content.encode() if isinstance(content, str) else content
+    if isinstance(path, Url):
+        path.write(data)
+        return
     with whole(path) as partial:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        partial.write_bytes(data)
 
 
-def quick_hash(path: Path, sample: int = 1 << 20) -> str:
+def quick_hash(path: Place, sample: int = 1 << 20) -> str:
     """16 hex digits over the size of a file and its first, middle and last `sample` bytes.
 
     Cheap for files of many gigabytes. It notices replaced and truncated files, not a flipped bit in between.
     """
-    size = path.stat().st_size
+    size = path.size() if isinstance(path, Url) else path.stat().st_size
     hasher = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        for start in (0, max(0, size // 2 - sample // 2), max(0, size - sample)):
-            file.seek(start)
-            hasher.update(file.read(sample))
+    starts = (0, max(0, size // 2 - sample // 2), max(0, size - sample))
+    for part in _parts(path, [(start, min(sample, size - start)) for start in starts]):
+        hasher.update(part)
     return hasher.hexdigest()[:16]
+
+
+def _parts(path: Place, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes of each range (first byte, number of bytes)."""
+    if isinstance(path, Url):
+        yield from path.read(ranges)
+        return
+    with path.open("rb") as file:
+        for start, count in ranges:
+            file.seek(start)
+            yield file.read(count)

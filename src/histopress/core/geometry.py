@@ -135,14 +135,26 @@ class Lattice:
             wanted: um/px of the tiles.
             tile: px a side.
         """
-        step_x, step_y = tile * wanted / stored.x, tile * wanted / stored.y
+        return cls.stepping(size, tile * wanted / stored.x, tile * wanted / stored.y, wanted, tile)
+
+    @classmethod
+    def stepping(cls, size: Size, step_x: float, step_y: float, spacing: float, tile: int) -> Lattice:
+        """The lattice of cells of a given size over a slide.
+
+        Args:
+            size: the slide's level 0.
+            step_x: width of a cell, level-0 px.
+            step_y: height of a cell, level-0 px.
+            spacing: um/px of the tiles.
+            tile: px a side.
+        """
         tiny = 1e-6  # a slide that is a whole number of tiles wide must not get an empty column by rounding
         return cls(
             step_x=step_x,
             step_y=step_y,
             rows=max(1, math.ceil(size.height / step_y - tiny)),
             cols=max(1, math.ceil(size.width / step_x - tiny)),
-            spacing=wanted,
+            spacing=spacing,
             tile=tile,
         )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from histopress.core.errors import UnreadableSlideError
+from histopress.data.tiff_layout import silence
 
 COPY_AGAIN = "copy it again from its source"
 
@@ -47,6 +45,11 @@ def check_file(path: Path) -> None:
         ) from error
     if not start:
         raise UnreadableSlideError(f"{path}: the file is empty (0 bytes); {COPY_AGAIN}")
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does."""
+    return _start(path).startswith(TIFF_STARTS)
 
 
 def why_unreadable(path: Path) -> str:
@@ -110,7 +113,7 @@ def _end_of_pixels(path: Path) -> int:
     """The last byte that the tiles and strips of all pages take up; 0 where the directories are damaged."""
     import tifffile
 
-    with _silence("tifffile"):
+    with silence("tifffile"):
         try:
             with tifffile.TiffFile(path) as tiff:
                 return max(
@@ -123,14 +126,3 @@ def _end_of_pixels(path: Path) -> int:
                 )
         except Exception:  # noqa: BLE001 - damaged directories raise anything, and then tell nothing of the end
             return 0
-
-
-@contextmanager
-def _silence(name: str) -> Iterator[None]:
-    """Keep a library from logging what is going to be said in our own words."""
-    logger = logging.getLogger(name)
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before

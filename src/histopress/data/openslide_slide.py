@@ -41,12 +41,15 @@ SPACING_PROPERTIES = {
 class OpenSlideSlide(Slide):
     """A slide read by OpenSlide; its origin and size are those of the scanned bounds, if there are any."""
 
-    def __init__(self, path: Path, spacing: float | None = None) -> None:
+    reader = "openslide"
+
+    def __init__(self, path: Path, spacing: float | None = None, why: str = "") -> None:
         """Open a slide.
 
         Args:
             path: a file for which `knows` is true.
             spacing: um/px of level 0, instead of what the file states.
+            why: no faster reader takes it; told in its facts.
 
         Raises:
             UnreadableSlideError: OpenSlide cannot open it.
@@ -64,7 +67,7 @@ class OpenSlideSlide(Slide):
         full = [Level.of(size, dimensions[0]) for size in dimensions]
         self.levels = tuple(_within(level, bounds) for level in full) if bounds else tuple(full)
         self.size = self.levels[0].size
-        self.facts = _facts(properties, bounds)
+        self.facts = _facts(properties, bounds, why)
 
     @staticmethod
     def knows(path: Path) -> bool:
@@ -208,7 +211,7 @@ def _spacing(properties: Mapping[str, str]) -> Spacing | None:
     return Spacing(float(x), float(y)) if x and y else None
 
 
-def _facts(properties: Mapping[str, str], bounds: Box | None) -> SlideFacts:
+def _facts(properties: Mapping[str, str], bounds: Box | None, why: str) -> SlideFacts:
     vendor = properties.get("openslide.vendor", "unknown")
     source = ""
     if _spacing(properties):
@@ -223,6 +226,7 @@ def _facts(properties: Mapping[str, str], bounds: Box | None) -> SlideFacts:
         bounds=bounds,
         associated=_associated(properties),
         objective_power=properties.get("openslide.objective-power", ""),
+        extra={"read by OpenSlide because": why} if why else {},
     )
 
 

@@ -49,6 +49,31 @@ def resample(read: Reader, box: Box, wanted: Size) -> NDArray[np.uint8]:
     return picture
 
 
+def margin_of(box: Box, wanted: Size) -> float:
+    """How many px around a box its picture depends on.
+
+    Args:
+        box: as for `resample`.
+        wanted: px of the picture.
+    """
+    if _whole_factors(box, wanted):
+        return 0.0
+    ratios = (box.width / wanted.width, box.height / wanted.height)
+    return _filter(*ratios)[1] * max(1.0, *ratios)
+
+
+def _filter(across: float, down: float) -> tuple[int, int]:
+    """Pillow's number of the filter for a reduction, and how many px it reaches where nothing is reduced.
+
+    HAMMING would pull pixels by up to 0.18 px towards the stored ones where little is reduced or pixels are
+    magnified; BICUBIC is true to 0.02 px there.
+    """
+    from PIL import Image
+
+    coarse = min(across, down) > COARSE
+    return (Image.Resampling.HAMMING, 1) if coarse else (Image.Resampling.BICUBIC, 2)
+
+
 def _whole_factors(box: Box, wanted: Size) -> tuple[int, int] | None:
     """How many px along x and y make one of the result, if these are whole and the box lies on whole px."""
     factors = (round(box.width / wanted.width), round(box.height / wanted.height))
@@ -100,16 +125,14 @@ def _mean(read: Reader, box: Box, wanted: Size, factors: tuple[int, int]) -> NDA
 
 
 def _filtered(read: Reader, box: Box, wanted: Size) -> NDArray[np.uint8]:
-    """By Pillow's HAMMING filter, or by BICUBIC where little is reduced or pixels are magnified.
+    """By one of Pillow's filters.
 
-    There HAMMING would pull pixels by up to 0.18 px towards the stored ones; BICUBIC is true to 0.02 px. Rows
-    go first and columns after them, always: Pillow would choose by the shape, and as it rounds in between,
-    the choice would show as a seam.
+    Rows go first and columns after them, always: Pillow would choose by the shape, and as it rounds in
+    between, the choice would show as a seam.
     """
     from PIL import Image
 
-    coarse = min(box.width / wanted.width, box.height / wanted.height) > COARSE
-    filtering, reach = (Image.Resampling.HAMMING, 1) if coarse else (Image.Resampling.BICUBIC, 2)
+    filtering, reach = _filter(box.width / wanted.width, box.height / wanted.height)
     left, right = _needed(box.x, box.width, wanted.width, reach)
     top, bottom = _needed(box.y, box.height, wanted.height, reach)
     image = Image.fromarray(read(left, top, Size(right - left, bottom - top)))

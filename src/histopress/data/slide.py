@@ -7,20 +7,34 @@ from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.errors import SpacingError, UnreadableSlideError
 from histopress.core.geometry import PLAUSIBLE_SPACING, Box, Size, Spacing
-from histopress.data.resample import resample
+from histopress.data.resample import Reader, resample
 from histopress.data.slide_facts import Level, SlideFacts
+from histopress.data.source import Source
+
+if TYPE_CHECKING:
+    from histopress.core.geometry import Lattice
+    from histopress.data.cell_reader import CellReader
 
 RGB = NDArray[np.uint8]
 """(height, width, 3) uint8."""
 
+ReaderName = Literal["auto", "openslide"]
+"""auto: the fastest that gives the same pixels. openslide: the reference, for every slide that it knows."""
+
+Pixels = Literal["exact", "scaled"]
+"""exact: stored pixels, averaged. scaled: JPEG decoded at a half, a quarter or an eighth if that will do."""
+
 WHITE = 255
+
+TOLERANCE = (1.01, 1.06)
+"""How much coarser than wanted a stored level, and one decoded smaller, may be, as spacings are rounded."""
 
 SPACING_REMEDY = "give it in a `spacing` column of the cohort table or with --spacing UM_PER_PX"
 
@@ -35,12 +49,16 @@ class Slide(ABC):
         size: of level 0 in px, within the bounds the vendor gives, if any.
         levels: stored resolutions, finest first.
         facts: what the file says of itself.
+        reader: with which it is opened again.
+        pixels: whether they are exact or scaled.
     """
 
     path: Path
     size: Size
     levels: tuple[Level, ...]
     facts: SlideFacts
+    reader: ReaderName = "auto"
+    pixels: Pixels = "exact"
 
     def __init__(self, given_spacing: float | None, stored_spacing: Spacing | None) -> None:
         self._given_spacing = given_spacing
@@ -127,32 +145,52 @@ class Slide(ABC):
             y: px of the level.
             size: px of the level.
         """
-        stored = self.levels[level].size
-        left, top = max(x, 0), max(y, 0)
-        right, bottom = min(x + size.width, stored.width), min(y + size.height, stored.height)
-        if (left, top, right, bottom) == (x, y, x + size.width, y + size.height):
-            return self._read_level(level, x, y, size)
-        pixels = np.full((*size.shape, 3), WHITE, np.uint8)
-        if left < right and top < bottom:
-            inside = self._read_level(level, left, top, Size(right - left, bottom - top))
-            pixels[top - y : bottom - y, left - x : right - x] = inside
-        return pixels
+        return self._within(Source.of(level, self.levels[level]), x, y, size)
+
+    def cell_reader(self, lattice: Lattice, cells: NDArray[np.int32], memory: int) -> CellReader:
+        """What reads many cells of this slide well.
+
+        Args:
+            lattice: of the slide.
+            cells: (tiles, 2) row and col of the cells that are going to be read, best row by row.
+            memory: bytes of decoded pixels that may be held, about.
+        """
+        from histopress.data.cell_reader import OneByOne
+
+        return OneByOne(self, lattice, cells)
+
+    def merged(self, wanted: float) -> tuple[float, float]:
+        """How many level-0 px, along x and y, make a px of nearly the wanted spacing without resampling.
+
+        Args:
+            wanted: um/px.
+        """
+        ratio = wanted / self.spacing.mean
+        source = self._best_source(ratio)
+        factor = max(1, round(ratio / source.downsample_x))
+        return source.downsample_x * factor, source.downsample_y * factor
 
     def _picture(self, box: Box, wanted: Size) -> RGB:
-        index = self._best_level(min(box.width / wanted.width, box.height / wanted.height))
-        level = self.levels[index]
-        on_level = Box(
-            box.x / level.downsample_x,
-            box.y / level.downsample_y,
-            box.width / level.downsample_x,
-            box.height / level.downsample_y,
-        )
-        return resample(partial(self.stored, index), on_level, wanted)
+        source = self._best_source(min(box.width / wanted.width, box.height / wanted.height))
+        return resample(partial(self._within, source), source.box(box), wanted)
 
-    def _best_level(self, ratio: float) -> int:
-        """The coarsest level that is not coarser than wanted; by 1 % it may be, as spacings are rounded."""
-        fine = [i for i, v in enumerate(self.levels) if max(v.downsample_x, v.downsample_y) <= ratio * 1.01]
-        return fine[-1] if fine else 0
+    def _best_source(self, ratio: float) -> Source:
+        """The coarsest source that is not coarser than wanted, the stored one of equals."""
+        limits = [ratio * tolerance for tolerance in TOLERANCE]
+        fine = [s for s in self.sources if max(s.downsample_x, s.downsample_y) <= limits[s.scale > 1]]
+        return max(fine, key=lambda s: (s.downsample_x, -s.scale)) if fine else self.sources[0]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What pictures can be resampled from: here the stored levels."""
+        return tuple(Source.of(number, level) for number, level in enumerate(self.levels))
+
+    def _within(self, source: Source, x: int, y: int, size: Size) -> RGB:
+        return white_around(partial(self._read_source, source), source.size, x, y, size)
+
+    def _read_source(self, source: Source, x: int, y: int, size: Size) -> RGB:
+        """Pixels of a source, never asked for beyond it; raises UnreadableSlideError."""
+        return self._read_level(source.level, x, y, size)
 
     @abstractmethod
     def _read_level(self, level: int, x: int, y: int, size: Size) -> RGB:
@@ -171,19 +209,45 @@ class Slide(ABC):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (open_slide, (self.path, self._given_spacing))
+        return (open_slide, (self.path, self._given_spacing, self.reader, self.pixels))
 
 
-def open_slide(path: str | Path, spacing: float | None = None) -> Slide:
+def white_around(read: Reader, inside: Size, x: int, y: int, size: Size) -> RGB:
+    """Pixels of a picture, white outside of it.
+
+    Args:
+        read: gives pixels of the picture, and is never asked for any beyond it.
+        inside: px of the picture.
+        x: px from which to read; may lie outside.
+        y: likewise.
+        size: px wanted.
+    """
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + size.width, inside.width), min(y + size.height, inside.height)
+    if (left, top, right, bottom) == (x, y, x + size.width, y + size.height):
+        return read(x, y, size)
+    pixels = np.full((*size.shape, 3), WHITE, np.uint8)
+    if left < right and top < bottom:
+        pixels[top - y : bottom - y, left - x : right - x] = read(left, top, Size(right - left, bottom - top))
+    return pixels
+
+
+def open_slide(
+    path: str | Path, spacing: float | None = None, reader: ReaderName = "auto", pixels: Pixels = "exact"
+) -> Slide:
     """Open a slide or a plain picture.
 
-    OpenSlide is asked first (SVS, NDPI, MRXS, SCN, BIF, VMS, DICOM, tiled TIFF, ...); what it does not know
-    is tried as a plain picture (PNG, JPEG, TIFF). A slide that OpenSlide knows but cannot open is an error:
-    it is never read as a picture instead, which would lose its spacing and its levels.
+    Tiled JPEG and JPEG 2000 TIFFs (SVS, OME-TIFF, Philips, generic) are read by `JpegSlide`, every other
+    format that OpenSlide knows (NDPI, MRXS, SCN, BIF, VMS, DICOM, ...) by OpenSlide; what neither knows is
+    tried as a plain picture (PNG, JPEG, TIFF). A slide that OpenSlide knows but cannot open is an error: it
+    is never read as a picture instead, which would lose its spacing and its levels.
 
     Args:
         path: the file.
         spacing: um/px of level 0; overrides what the file states, and is needed where it states none.
+        reader: "auto", or "openslide" to have the reference read whatever it knows.
+        pixels: "exact", or "scaled", which is faster where tiles of a coarser spacing than the stored one are
+            read from JPEG; see docs/concepts/pixels.md. Only `JpegSlide` makes a difference of it.
 
     Raises:
         UnreadableSlideError: the file is missing, damaged or of no known format.
@@ -194,8 +258,27 @@ def open_slide(path: str | Path, spacing: float | None = None) -> Slide:
 
     path = Path(path)
     check_file(path)
+    why_not = ""
+    if reader == "auto":
+        slide, why_not = _jpeg_slide(path, spacing, pixels)
+        if slide:
+            return slide
     if OpenSlideSlide.knows(path):
-        return OpenSlideSlide(path, spacing)
+        return OpenSlideSlide(path, spacing, why_not)
     if PictureSlide.knows(path):
         return PictureSlide(path, spacing)
     raise UnreadableSlideError(f"{path}: {why_unreadable(path)}")
+
+
+def _jpeg_slide(path: Path, spacing: float | None, pixels: Pixels) -> tuple[Slide | None, str]:
+    """The slide as the fast reader gives it, or why it does not."""
+    from histopress.data.damaged_slide import is_tiff
+    from histopress.data.jpeg_slide import JpegSlide
+    from histopress.data.tiff_layout import OtherLayoutError
+
+    if not is_tiff(path):
+        return None, "it is no TIFF"
+    try:
+        return JpegSlide(path, spacing, pixels), ""
+    except OtherLayoutError as error:
+        return None, str(error)

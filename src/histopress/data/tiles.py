@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.geometry import Lattice, Spacing
+from histopress.data.damage import Damage
 from histopress.data.slide import RGB, Slide
 from histopress.data.tissue import TissueMask
 
-LONGEST = 16
-"""Cells of a stretch, at most."""
+BATCH = 64
+"""Tiles that are read together."""
+
 AHEAD = 2
-"""Stretches that are read before they are asked for, for each thread."""
+"""Batches that are read before they are asked for, for each thread."""
 
-
-@dataclass(frozen=True)
-class Stretch:
-    """Neighbouring cells of one row that are read together."""
-
-    row: int
-    col: int
-    length: int
+MEMORY = 256 << 20
+"""Bytes of decoded pixels that are held at once."""
 
 
 def select_cells(
@@ -48,53 +43,74 @@ def select_cells(
     return np.argwhere(kept).astype(np.int32), tissue[kept]
 
 
-def stretches(cells: NDArray[np.int32], longest: int = LONGEST) -> list[Stretch]:
-    """Cells as stretches of neighbours, in the order of the cells."""
-    if not len(cells):
-        return []
-    breaks = np.flatnonzero((np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)) + 1
-    found = []
-    for part in np.split(cells, breaks):
-        row, col = map(int, part[0])
-        found += [Stretch(row, col + at, min(longest, len(part) - at)) for at in range(0, len(part), longest)]
-    return found
+def lay_lattice(slide: Slide, wanted: float, tile: int, tolerance: float) -> Lattice:
+    """The lattice over a slide at the wanted spacing, or at one so near to it that pixels need no resampling.
 
+    Scanners give 0.2527 or 0.499 um/px where 0.25 or 0.5 is meant. If a whole number of stored pixels makes
+    one of nearly the wanted spacing, those are taken as they are: sharper, and several times faster.
 
-def read_stretch(slide: Slide, lattice: Lattice, stretch: Stretch) -> RGB:
-    """The tiles of neighbouring cells, (length, tile, tile, 3) uint8.
+    Args:
+        slide: open.
+        wanted: um/px.
+        tile: px a side.
+        tolerance: by how much the spacing may differ, as a share of the wanted one; 0 resamples always.
 
-    Each cell is read by itself: resampling a longer box rounds differently in the last bit, and then a tile
-    would depend on which of its neighbours are read with it.
+    Returns:
+        A lattice that states its own spacing, um/px.
     """
-    spacing = Spacing.square(lattice.spacing)
-    cols = range(stretch.col, stretch.col + stretch.length)
-    return np.stack([slide.read(lattice.box(stretch.row, col), spacing) for col in cols])
+    stored = slide.spacing
+    merged_x, merged_y = slide.merged(wanted)
+    native = stored.scaled(merged_x, merged_y)
+    if max(abs(native.x / wanted - 1), abs(native.y / wanted - 1)) > tolerance:
+        return Lattice.over(slide.size, stored, wanted, tile)
+    return Lattice.stepping(slide.size, tile * merged_x, tile * merged_y, native.mean, tile)
 
 
-def read_tiles(slide: Slide, lattice: Lattice, cells: NDArray[np.int32], threads: int = 2) -> Iterator[RGB]:
-    """The tiles of cells in their order, stretch by stretch, read ahead by threads.
+def read_tiles(
+    slide: Slide,
+    lattice: Lattice,
+    cells: NDArray[np.int32],
+    *,
+    threads: int = 2,
+    batch: int = BATCH,
+    damage: Damage | None = None,
+    memory: int = MEMORY,
+) -> Iterator[RGB]:
+    """The tiles of cells in their order, read ahead by threads.
 
     Args:
         slide: open for reading.
         lattice: of the slide.
-        cells: (tiles, 2) row and col, best row by row.
+        cells: (tiles, 2) row and col, best row by row: then each stored tile is decoded once.
         threads: that read.
+        batch: tiles a time.
+        damage: what to do about pixels that cannot be decoded, and a list of them; without, it is an error.
+        memory: bytes of decoded pixels held at once, about; when it is short, stored tiles are decoded again.
 
     Yields:
-        (length, tile, tile, 3) uint8, at most 16 tiles.
+        (batch, tile, tile, 3) uint8; the last has what is left.
 
     Raises:
-        UnreadableSlideError: when all stretches before the damaged one have been given.
+        UnreadableSlideError: when all batches before the damaged one have been given.
     """
+    damage = damage or Damage("fail")
+    ahead = _batches_ahead(memory // 2, batch * 3 * lattice.tile**2, threads)
+    reader = slide.cell_reader(lattice, cells, memory // 2)
     waiting: deque[Future[RGB]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="tiles") as pool:
         try:
-            for stretch in stretches(cells):
-                waiting.append(pool.submit(read_stretch, slide, lattice, stretch))
-                if len(waiting) > AHEAD * threads:
+            for start in range(0, len(cells), batch):
+                stop = min(start + batch, len(cells))
+                waiting.append(pool.submit(reader.read, start, stop, damage))
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _batches_ahead(memory: int, size: int, threads: int) -> int:
+    """How many batches of `size` bytes are read ahead: at least one."""
+    return max(1, min(AHEAD * threads, memory // size))

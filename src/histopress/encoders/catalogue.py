@@ -6,6 +6,7 @@ A name is `NAME[:ARGUMENT]`. The argument is a path, or settings as `key=value,k
     mean-rgb:spacing=1.0,tile=64    nic:weights/encoder_multitask-4.h5
     stain-texture                   stain-texture:spacing=1.0
     saved:runs/encoder              runs/encoder (any folder that holds a card.json)
+    timm:resnet50                   timm:resnet50@model.safetensors,spacing=0.25,tile=256
 """
 
 from __future__ import annotations
@@ -78,6 +79,21 @@ class RandomSettings:
     width: int = 128
 
 
+@dataclass(frozen=True)
+class TimmOptions:
+    """What can be set of `timm`.
+
+    Attributes:
+        spacing: um/px of its tiles.
+        tile: width and height of its tiles in px; 0 is what timm states for the model.
+        seed: of weights that are drawn.
+    """
+
+    spacing: float = 0.5
+    tile: int = 0
+    seed: int = 0
+
+
 def load_encoder(name: str, **settings: float) -> Encoder:
     """The encoder of this name, on the CPU, ready to run.
 
@@ -148,12 +164,36 @@ def _saved(name: str, argument: str, given: dict[str, float]) -> Encoder:
     return load_saved(_path(name, argument, given))
 
 
+def _timm(name: str, argument: str, given: dict[str, float]) -> Encoder:
+    """`MODEL[@WEIGHTS][,key=value]`; the path of the weights cannot hold a comma."""
+    from histopress.encoders.timm_encoder import load_timm
+
+    what, _, rest = argument.partition(",")
+    model, at, weights = what.partition("@")
+    if not model or (at and not weights):
+        raise EncoderError(f"encoder {name!r} lacks a part; write timm:MODEL or timm:MODEL@FILE.safetensors")
+    options = _settings(TimmOptions, name, rest, given)
+    path = Path(weights).expanduser() if weights else None
+    if path is not None and not path.is_file():
+        raise EncoderError(f"encoder {name!r}: {path}: no such file; weights are read from local safetensors")
+    shown = f"timm:{model}" if path is None else f"timm:{model}@{path.name}"
+    return load_timm(
+        model,
+        path,
+        spacing=options.spacing,
+        tile=options.tile or None,
+        seed=options.seed,
+        name=_name(shown, options, ","),
+    )
+
+
 LOADERS: dict[str, Callable[[str, str, dict[str, float]], Encoder]] = {
     "mean-rgb": _mean_rgb,
     "nic": _nic,
     "random": _random,
     "saved": _saved,
     "stain-texture": _stain_texture,
+    "timm": _timm,
 }
 """What stands before the colon -> how the encoder is made."""
 
@@ -161,7 +201,7 @@ LOADERS: dict[str, Callable[[str, str, dict[str, float]], Encoder]] = {
 def listing() -> list[EncoderEntry]:
     """Every encoder that can be named here."""
     torch, h5py = find_spec("torch") is not None, find_spec("h5py") is not None
-    mean, random = PlainSettings(), RandomSettings()
+    mean, random, timm = PlainSettings(), RandomSettings(), find_spec("timm") is not None
     return [
         EncoderEntry(
             "mean-rgb", 3, mean.spacing, mean.tile, "none needed", torch,
@@ -182,6 +222,11 @@ def listing() -> list[EncoderEntry]:
         EncoderEntry(
             "saved:FOLDER", None, None, None, "see its card.json", torch,
             "an encoder that was trained or saved here; the folder alone will do as well",
+        ),
+        EncoderEntry(
+            "timm:MODEL", None, TimmOptions().spacing, None, "none needed", torch and timm,
+            "any network of timm with random weights, or timm:MODEL@FILE.safetensors; "
+            f"can be set behind a comma: {_settable(TimmOptions())}",
         ),
     ]  # fmt: skip
 
@@ -243,9 +288,9 @@ def _settable(settings: Any) -> str:
     return ", ".join(f"{key}={value}" for key, value in asdict(settings).items())
 
 
-def _name(kind: str, settings: Any) -> str:
+def _name(kind: str, settings: Any, sign: str = ":") -> str:
     """The shortest name that asks for these settings: those that are not the default, in their own order."""
     changed = [
         f"{f.name}={value}" for f in fields(settings) if (value := getattr(settings, f.name)) != f.default
     ]
-    return f"{kind}:{','.join(changed)}" if changed else kind
+    return f"{kind}{sign}{','.join(changed)}" if changed else kind

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Settings(Protocol):
@@ -31,3 +32,35 @@ class Network(nn.Module):
         self.tile = settings.tile
         self.dim = dim
         self.normalisation = normalisation
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """How pixels become images: the mean over blocks of pixels, times scale plus shift.
+
+    Attributes:
+        shrink: side of the blocks in px; 1 leaves the pixels alone.
+        scale: of red, green and blue, for pixels of 0 to 255.
+        shift: of red, green and blue.
+    """
+
+    shrink: int
+    scale: tuple[float, float, float]
+    shift: tuple[float, float, float]
+
+
+class ImageNetwork(Network):
+    """A network that scales its pixels colour by colour, and computes codes from the images.
+
+    It says so in two parts, so that the scaling may move into its first layer, and numbers of lower
+    precision may be used.
+
+    Attributes:
+        pixels: how pixels become images.
+    """
+
+    pixels: PixelScale
+
+    def codes(self, images: Tensor) -> Tensor:
+        """Images (batch, 3, height, width) -> codes (batch, dim), in the type of the images."""
+        raise NotImplementedError

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from histopress.core.errors import EncoderError, RecipeError
 from histopress.core.recipe import build, plain
-from histopress.encoders.network import Network, Settings
+from histopress.encoders.network import ImageNetwork, Network, PixelScale, Settings
 from histopress.encoders.texture import StainTexture, StainTextureSettings
+from histopress.encoders.timm_encoder import TimmNetwork, TimmSettings
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class MeanColour(Network):
         return (sums / (255 * self.tile**2)).float()
 
 
-class StridedConv(Network):
+class StridedConv(ImageNetwork):
     """Strided 3 x 3 convolutions, flattened, then dense layers down to the code.
 
     Leaky ReLU and batch norm follow each convolution and each hidden dense layer. The last map is flattened
@@ -98,6 +99,7 @@ class StridedConv(Network):
         pooled = f", then mean over {settings.shrink} x {settings.shrink} px" if settings.shrink > 1 else ""
         super().__init__(settings, settings.dim, f"uint8 0..255 scaled linearly to -1..+1{pooled}")
         self.shrink = settings.shrink
+        self.pixels = PixelScale(settings.shrink, (2 / 255,) * 3, (-1.0,) * 3)
         widths = (3, *settings.filters)
         units = (widths[-1] * settings.sides[-1] ** 2, *settings.hidden)
         self.trunk = nn.Sequential(
@@ -126,7 +128,7 @@ class StridedConv(Network):
         return sums.permute(0, 3, 1, 2).float().mul_(2 / (255 * step**2)).sub_(1)
 
     def codes(self, images: Tensor) -> Tensor:
-        """Images (batch, 3, side, side) float32, -1 to +1 -> codes (batch, dim) float32."""
+        """Images (batch, 3, side, side), -1 to +1 -> codes (batch, dim), in the type of the images."""
         maps: Tensor = self.trunk(images)
         codes: Tensor = self.code(self.hidden(maps.permute(0, 2, 3, 1).flatten(1)))
         return codes
@@ -145,6 +147,7 @@ NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
     "mean-colour": (MeanColourSettings, MeanColour),
     "strided-conv": (StridedConvSettings, StridedConv),
     "stain-texture": (StainTextureSettings, StainTexture),
+    "timm": (TimmSettings, TimmNetwork),
 }
 """Name in a card -> settings and network."""
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from histopress.core.errors import GridError
 from histopress.core.failures import Failures
 from histopress.core.files import write_whole
-from histopress.core.progress import progress
+from histopress.core.progress import Progress, progress
 from histopress.core.recipe import plain, read_settings
+from histopress.data.damage import OnBadTile
+from histopress.data.slide import Pixels, ReaderName
 from histopress.data.tissue import TissueRecipe
 
 if TYPE_CHECKING:
     from histopress.encoders.encoder import Encoder
-    from histopress.grids.compressor import Compressor, Done
+    from histopress.encoders.engine import Engine
+    from histopress.grids.compressor import Compressor, Done, Ready
     from histopress.grids.jobs import Job
+
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+
+ENGINE_FILE = "engine.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,12 @@ class CompressRecipe:
         tissue_share: a cell is kept when at least this share of it is tissue, 0 to 1.
         tissue: how tissue is told from glass.
         mask: folder of masks, `<slide id>.png` or `.geojson`, to use instead; a cohort's column goes first.
+        reader: auto, or openslide to have the reference read all it knows.
+        pixels: exact averages of stored pixels, or scaled: JPEG decoded at a half, a quarter or an eighth.
+        spacing_tolerance: tiles may differ in spacing from what the encoder wants by this share where that
+            saves resampling; 0 resamples always.
+        on_bad_tile: for damaged parts of a slide: fail the slide, count them as white, or skip their cells.
+        precision: of the encoder; auto takes bf16 where codes keep a cosine above 0.999 to fp32.
     """
 
     encoder: str = "mean-rgb"
@@ -39,30 +53,54 @@ class CompressRecipe:
     tissue_share: float = 0.25
     tissue: TissueRecipe = field(default_factory=TissueRecipe)
     mask: Path | None = None
+    reader: ReaderName = "auto"
+    pixels: Pixels = "scaled"
+    spacing_tolerance: float = 0.02
+    on_bad_tile: OnBadTile = "skip"
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)
 class Resources:
-    """How a compression runs; nothing here changes its result.
+    """How a compression runs; nothing here changes its result, but for the last bits of codes.
 
     Attributes:
         workers: slides done at the same time, each by a process of its own.
         threads: that read tiles ahead of the encoder, in each process.
+        memory: GB that each process may take, about.
         folders: store grids as Zarr folders, not as one zip file each.
         overwrite: replace grids that were made with other settings.
         device: cpu, cuda, or auto.
+        backend: what runs the encoder; auto measures once and remembers.
     """
 
     workers: int = 1
     threads: int = 2
+    memory: float = 1.5
     folders: bool = False
     overwrite: bool = False
     device: str = "auto"
+    backend: str = "auto"
 
 
 @dataclass
 class CompressSummary:
-    """What became of all slides."""
+    """What became of all slides.
+
+    Attributes:
+        output: folder of the grids.
+        encoder: its card, as plain values.
+        slides: asked for.
+        compressed: now.
+        skipped: that were there already.
+        tiles: encoded now, or taken up from an interrupted run.
+        cells_left_out: for damage.
+        seconds: from the first slide to the last.
+        encode_seconds: that encoders were busy, over all processes.
+        wait_seconds: that encoders waited for tiles, over all processes.
+        engine: how the encoder ran.
+        failures: slides that could not be compressed.
+    """
 
     output: Path
     encoder: dict[str, Any]
@@ -70,22 +108,31 @@ class CompressSummary:
     compressed: int = 0
     skipped: int = 0
     tiles: int = 0
+    cells_left_out: int = 0
     seconds: float = 0.0
+    encode_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    engine: dict[str, Any] = field(default_factory=dict)
     failures: Failures = field(default_factory=Failures)
 
     def add(self, done: Done) -> None:
         """Count one slide."""
         self.skipped += done.skipped
         self.compressed += not done.skipped
-        self.tiles += 0 if done.skipped else done.tiles
+        if not done.skipped:
+            self.tiles += done.tiles
+            self.cells_left_out += done.left_out
+            self.encode_seconds = round(self.encode_seconds + done.encode_seconds, 3)
+            self.wait_seconds = round(self.wait_seconds + done.wait_seconds, 3)
 
     @property
     def headline(self) -> str:
         """One line for people."""
         rate = self.tiles / self.seconds if self.seconds else 0.0
+        damaged = f", {self.cells_left_out} cells left out for damage" if self.cells_left_out else ""
         return (
             f"{self.compressed} compressed, {self.skipped} already there, {len(self.failures)} failed; "
-            f"{self.tiles} tiles in {self.seconds:.1f} s ({rate:.0f} tiles/s)"
+            f"{self.tiles} tiles in {self.seconds:.1f} s ({rate:.0f} tiles/s){damaged}"
         )
 
     @property
@@ -118,7 +165,7 @@ def compress(
         resources: settings that do not.
 
     Raises:
-        EncoderError: the encoder cannot be loaded; no slide is tried.
+        EncoderError: the encoder cannot be loaded, or not run as asked; no slide is tried.
         CohortError: a table has problems, or two slides share an id.
         GridError: the output folder holds grids of another encoder.
     """
@@ -131,17 +178,47 @@ def compress(
     encoder = load_encoder(recipe.encoder)
     output.mkdir(parents=True, exist_ok=True)
     _keep_encoder(encoder, output / "encoder", resources.overwrite)
-    summary = CompressSummary(output, asdict(encoder.card), slides=len(jobs))
+    alone = resources.workers == 1 or len(jobs) < 2
+    engine = start_engine(encoder, output, recipe, resources, share=1 if alone else resources.workers)
+    recipe = replace(recipe, precision=cast("Precision", engine.choice.precision))
+    summary = CompressSummary(output, asdict(encoder.card), slides=len(jobs), engine=plain(engine.choice))
     start = time.monotonic()
-    if resources.workers > 1 and len(jobs) > 1:
+    if alone:
+        _compress_here(jobs, Compressor(engine, output, recipe, resources), summary)
+    else:
         from histopress.grids.workers import compress_in_processes
 
         compress_in_processes(jobs, output, recipe, resources, summary)
-    else:
-        _compress_here(jobs, Compressor(encoder, output, recipe, resources), summary)
     summary.seconds = round(time.monotonic() - start, 2)
     summary.write()
     return summary
+
+
+def start_engine(
+    encoder: Encoder, output: Path, recipe: CompressRecipe, resources: Resources, share: int
+) -> Engine:
+    """The encoder made fast; in a folder that has grids, at their precision.
+
+    Args:
+        encoder: to run.
+        output: folder of the grids, where the choice is kept.
+        recipe: asks for a precision.
+        resources: ask for a device and a backend.
+        share: processes that share the processor.
+    """
+    import os
+
+    from histopress.encoders.engine import prepare
+
+    kept = output / "encoder" / ENGINE_FILE
+    precision: str = recipe.precision
+    if precision == "auto" and kept.exists() and not resources.overwrite:
+        precision = str(read_settings(kept).get("precision", precision))
+    threads = max(1, (os.cpu_count() or 1) // share) if share > 1 else None
+    engine = prepare(encoder, resources.device, precision, resources.backend, threads=threads)
+    if not kept.exists() or resources.overwrite:
+        write_whole(kept, json.dumps(plain(engine.choice), indent=2) + "\n")
+    return engine
 
 
 def _keep_encoder(encoder: Encoder, folder: Path, overwrite: bool) -> None:
@@ -162,18 +239,48 @@ def _keep_encoder(encoder: Encoder, folder: Path, overwrite: bool) -> None:
 
 
 def _compress_here(jobs: Sequence[Job], compressor: Compressor, summary: CompressSummary) -> None:
-    """One slide after the other; slides that another process holds come last."""
+    """One slide after the other, each got ready while the one before it is encoded."""
+    with progress("compress", 0, "tiles") as bar:
+        held: list[Job] = []
+        for place, (job, ready) in enumerate(_made_ready(jobs, compressor, wait=False)):
+            compressor.slides_left = len(jobs) - place
+            _one(job, ready, compressor, bar, summary, held)
+        for job, ready in _made_ready(held, compressor, wait=True):
+            _one(job, ready, compressor, bar, summary, [])
+
+
+def _made_ready(
+    jobs: Sequence[Job], compressor: Compressor, wait: bool
+) -> Iterator[tuple[Job, Future[Ready | Done]]]:
+    """Every job, and what becomes of opening its slide and finding its tissue, one job ahead."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ready") as pool:
+        ahead: Future[Ready | Done] | None = None
+        try:
+            for place, job in enumerate(jobs):
+                now = ahead or pool.submit(compressor.get_ready, job, wait)
+                now.exception()  # the lock of a slide is taken before the next one is asked for
+                ahead = None
+                if place + 1 < len(jobs):
+                    ahead = pool.submit(compressor.get_ready, jobs[place + 1], wait)
+                yield job, now
+        finally:
+            if ahead is not None and not ahead.cancel() and ahead.exception() is None:
+                ahead.result().close()
+
+
+def _one(  # noqa: PLR0917 - private, and called twice
+    job: Job,
+    ready: Future[Ready | Done],
+    compressor: Compressor,
+    bar: Progress,
+    summary: CompressSummary,
+    held: list[Job],
+) -> None:
+    """Compress one slide; one that another process holds goes to the end."""
     from filelock import Timeout
 
-    held: list[Job] = []
-    with progress("compress", 0, "tiles") as bar:
-        for place, job in enumerate(jobs):
-            with summary.failures.attempt(str(job.path)):
-                compressor.slides_left = len(jobs) - place
-                try:
-                    summary.add(compressor.compress(job, bar, wait=False))
-                except Timeout:
-                    held.append(job)
-        for job in held:
-            with summary.failures.attempt(str(job.path)):
-                summary.add(compressor.compress(job, bar, wait=True))
+    with summary.failures.attempt(str(job.path)):
+        try:
+            summary.add(compressor.compress(ready.result(), bar))
+        except Timeout:
+            held.append(job)

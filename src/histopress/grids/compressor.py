@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,80 +16,146 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import histopress
-from histopress.core.errors import GridError, NoTissueError
+from histopress.core.errors import GridError, NoTissueError, UnreadableSlideError
+from histopress.core.failures import stage
 from histopress.core.files import quick_hash
-from histopress.core.geometry import Lattice
+from histopress.core.memory import resident_bytes
 from histopress.core.progress import Progress
 from histopress.core.recipe import digest, plain
+from histopress.data.damage import Damage
 from histopress.data.mask_files import read_mask
 from histopress.data.slide import Slide, open_slide
-from histopress.data.tiles import read_tiles, select_cells
+from histopress.data.tiles import lay_lattice, read_tiles, select_cells
 from histopress.data.tissue import TissueMask, mask_slide
-from histopress.encoders.encoder import Encoder, encode
+from histopress.encoders.engine import Engine
 from histopress.grids import store
 from histopress.grids.compress import CompressRecipe, Resources
 from histopress.grids.grid import GridHeader, SlideIdentity
 from histopress.grids.jobs import Job
 
-BATCH = 64
-"""Tiles an encoder sees at once; fixed, since the last bits of a code can depend on it."""
+BATCH, GPU_BATCH = 64, 1024
+"""Tiles an encoder is given at once; they divide a chunk of the store, so that resuming changes no batch."""
+
+LEAST_MEMORY = 96 << 20
+"""Bytes of pixels below which a budget cannot push."""
 
 WORK = ".work"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one slide: its tiles, and whether its grid was there already."""
+    """What became of one slide.
+
+    Attributes:
+        tiles: of its grid.
+        skipped: whether its grid was there already.
+        left_out: cells that touch damaged parts of the slide.
+        encode_seconds: that the encoder was busy.
+        wait_seconds: that it waited for tiles.
+    """
 
     tiles: int
     skipped: bool
+    left_out: int = 0
+    encode_seconds: float = 0.0
+    wait_seconds: float = 0.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class Ready:
+    """A slide that is open, locked, and known by its cells."""
+
+    job: Job
+    slide: Slide
+    header: GridHeader
+    cells: NDArray[np.int32]
+    tissue: NDArray[np.float32]
+    held: ExitStack
+
+    def close(self) -> None:
+        """Let go of the slide and its lock."""
+        self.held.close()
 
 
 class Compressor:
     """Compresses slides, one at a time, with one encoder into one folder."""
 
-    def __init__(self, encoder: Encoder, output: Path, recipe: CompressRecipe, resources: Resources) -> None:
-        self.encoder = encoder
+    def __init__(self, engine: Engine, output: Path, recipe: CompressRecipe, resources: Resources) -> None:
+        self.engine = engine
         self.output = output
         self.recipe = recipe
         self.resources = resources
         self.slides_left = 1
         self._tiles_of_slides: list[int] = []
+        self._batch = min(store.CHUNK, BATCH if engine.choice.device == "cpu" else GPU_BATCH)
+        self._memory = max(LEAST_MEMORY, (int(resources.memory * 1e9) - resident_bytes()) // 2)
 
-    def compress(self, job: Job, bar: Progress, wait: bool = True) -> Done:
-        """Compress one slide, unless its grid is there.
+    def get_ready(self, job: Job, wait: bool = True) -> Ready | Done:
+        """Open a slide, lock it, and find its tissue, unless its grid is there. Safe in another thread.
 
         Args:
             job: the slide.
-            bar: told of tiles.
             wait: for another process that holds the slide; without, `filelock.Timeout` is raised.
 
         Raises:
             SlideError: the slide cannot be compressed; see the kinds of it.
             GridError: a grid of other settings is in the way.
         """
-        work = self.output / WORK
-        work.mkdir(exist_ok=True)
-        with (
-            open_slide(job.path, spacing=job.spacing) as slide,
-            FileLock(work / f"{job.slide}.lock", timeout=-1 if wait else 0),
-        ):
-            header = self._header(job, slide)
-            known = self._tiles_on_disk(job, header)
+        with ExitStack() as held:
+            with stage("open"):
+                slide = held.enter_context(self._open(job))
+                work = self.output / WORK
+                work.mkdir(exist_ok=True)
+                lock = FileLock(work / f"{job.slide}.lock", timeout=-1 if wait else 0, thread_local=False)
+                held.enter_context(lock)
+                header = self._header(job, slide)
+                known = self._tiles_on_disk(job, header)
+                self._sweep(job, finished=known is not None)
             if known is not None:
                 return Done(known, skipped=True)
-            return Done(self._fresh(job, slide, header, bar), skipped=False)
+            with stage("mask"):
+                cells, tissue = self._cells(job, slide, header)
+            return Ready(job, slide, header, cells, tissue, held.pop_all())
+
+    def compress(self, ready: Ready | Done, bar: Progress) -> Done:
+        """Encode the cells of a slide and store its grid.
+
+        Args:
+            ready: from `get_ready`; closed at the end, whatever happens.
+            bar: told of tiles.
+
+        Raises:
+            SlideError: pixels cannot be decoded, or the file changed meanwhile.
+            EncoderError: the encoder failed.
+        """
+        if isinstance(ready, Done):
+            return ready
+        with ready.held:
+            self._expect(len(ready.cells), bar)
+            return self._encoded(ready, bar)
+
+    def _open(self, job: Job) -> Slide:
+        return open_slide(job.path, job.spacing, self.recipe.reader, self.recipe.pixels)
 
     def _header(self, job: Job, slide: Slide) -> GridHeader:
         """Everything that names the grid, before any pixel is read."""
-        card = self.encoder.card
-        settings: dict[str, Any] = {"tissue_share": self.recipe.tissue_share}
+        card, recipe = self.engine.card, self.recipe
+        settings: dict[str, Any] = {
+            "tissue_share": recipe.tissue_share,
+            "reader": slide.facts.reader,
+            "pixels": slide.pixels,
+            "on_bad_tile": recipe.on_bad_tile,
+            "precision": self.engine.choice.precision,
+        }
         if job.mask is None:
-            settings["tissue"] = plain(self.recipe.tissue)
+            settings["tissue"] = plain(recipe.tissue)
         elif job.mask.exists():
             settings["mask"] = quick_hash(job.mask)
         identity = SlideIdentity(job.slide, slide.size, slide.spacing, quick_hash(job.path))
-        lattice = Lattice.over(slide.size, slide.spacing, card.spacing, card.tile)
+        lattice = lay_lattice(slide, card.spacing, card.tile, recipe.spacing_tolerance)
         return GridHeader(
             lattice=lattice,
             slide=identity,
@@ -93,6 +163,7 @@ class Compressor:
             identity=digest(identity, card.identity, settings, lattice),
             settings=settings,
             version=histopress.__version__,
+            engine=plain(self.engine.choice),
         )
 
     def _tiles_on_disk(self, job: Job, header: GridHeader) -> int | None:
@@ -115,7 +186,16 @@ class Compressor:
             "name another output folder, or replace it with --overwrite"
         )
 
-    def _fresh(self, job: Job, slide: Slide, header: GridHeader, bar: Progress) -> int:
+    def _sweep(self, job: Job, finished: bool) -> None:
+        """Remove what a killed process left of this slide, which is ours alone now."""
+        for partial in self.output.glob(f".{job.slide}.grid.zarr.*.partial.zip"):
+            partial.unlink(missing_ok=True)
+        if finished:
+            shutil.rmtree(self.output / WORK / job.slide, ignore_errors=True)
+
+    def _cells(
+        self, job: Job, slide: Slide, header: GridHeader
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         mask = self._mask(job, slide)
         cells, tissue = select_cells(mask, header.lattice, slide.spacing, self.recipe.tissue_share)
         if not len(cells):
@@ -123,32 +203,57 @@ class Compressor:
                 f"{job.path}: no cell holds {self.recipe.tissue_share:.0%} tissue; look at it with "
                 "`histopress mask`, lower --tissue-share, or give a mask"
             )
-        self._expect(len(cells), bar)
-        writer = store.GridWriter(
-            self.output / WORK / job.slide, header, cells, tissue, self.encoder.card.dim
-        )
-        bar.advance(writer.rows_done)
-        for codes in self._encode(slide, header.lattice, cells[writer.rows_done :]):
-            writer.append(codes)
-            bar.advance(len(codes), note=job.slide)
-        suffix = store.FOLDER_SUFFIX if self.resources.folders else store.SUFFIX
-        writer.finish(self.output / f"{job.slide}{suffix}")
-        return len(cells)
+        return cells, tissue
 
     def _mask(self, job: Job, slide: Slide) -> TissueMask:
         if job.mask is None:
             return mask_slide(slide, self.recipe.tissue)
         return read_mask(job.mask, slide.size, slide.spacing)
 
-    def _encode(
-        self, slide: Slide, lattice: Lattice, cells: NDArray[np.int32]
+    def _encoded(self, ready: Ready, bar: Progress) -> Done:
+        job, before = ready.job, ready.job.path.stat()
+        with stage("write"):
+            writer = store.GridWriter(
+                self.output / WORK / job.slide, ready.header, ready.cells, ready.tissue, self.engine.card.dim
+            )
+        damage = Damage(self.recipe.on_bad_tile, first=writer.rows_done)
+        bar.advance(writer.rows_done)
+        clock = _Clock()
+        with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
+            written: Future[None] | None = None
+            for codes in self._codes(ready, writer.rows_done, damage, clock):
+                if written:
+                    written.result()
+                written = pool.submit(_append, writer, codes, damage)
+                bar.advance(len(codes), note=job.slide)
+            if written:
+                written.result()
+        after = job.path.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UnreadableSlideError(f"{job.path}: the file changed while it was read; run again")
+        suffix = store.FOLDER_SUFFIX if self.resources.folders else store.SUFFIX
+        with stage("write"):
+            left_out = writer.finish(self.output / f"{job.slide}{suffix}")
+        return Done(len(ready.cells) - left_out, False, left_out, clock.encoding, clock.waiting)
+
+    def _codes(
+        self, ready: Ready, first: int, damage: Damage, clock: _Clock
     ) -> Iterator[NDArray[np.float32]]:
-        """Codes in chunks as the store wants them, from batches of `BATCH` tiles."""
-        runs = read_tiles(slide, lattice, cells, threads=self.resources.threads)
+        """Codes in chunks as the store wants them, from batches that divide a chunk."""
+        tiles = read_tiles(
+            ready.slide,
+            ready.header.lattice,
+            ready.cells[first:],
+            threads=self.resources.threads,
+            batch=self._batch,
+            damage=damage,
+            memory=self._memory,
+        )
         codes: list[NDArray[np.float32]] = []
-        for batch in _batches(runs):
-            codes.append(encode(self.encoder, batch, device=self.resources.device))
-            if sum(map(len, codes)) == store.CHUNK:
+        for batch in clock.waited_for(tiles):
+            with stage("encode"), clock:
+                codes.append(self.engine.encode(batch))
+            if sum(map(len, codes)) >= store.CHUNK:
                 yield np.concatenate(codes)
                 codes = []
         if codes:
@@ -161,19 +266,31 @@ class Compressor:
         bar.expect(round(sum(seen) + sum(seen) / len(seen) * (self.slides_left - 1)))
 
 
-def _batches(runs: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    """Runs of any length -> batches of exactly `BATCH` tiles, but for the last."""
-    waiting: list[NDArray[np.uint8]] = []
-    count = 0
-    for run in runs:
-        waiting.append(run)
-        count += len(run)
-        while count >= BATCH:
-            tiles = np.concatenate(waiting)
-            yield tiles[:BATCH]
-            waiting, count = [tiles[BATCH:]], count - BATCH
-    if count:
-        yield np.concatenate(waiting)
+class _Clock:
+    """Adds up how long the encoder works, and how long it waits."""
+
+    def __init__(self) -> None:
+        self.encoding = self.waiting = self._start = 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.encoding += time.perf_counter() - self._start
+
+    def waited_for(self, batches: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        """The same batches; the time until each comes is counted."""
+        start = time.perf_counter()
+        with stage("read"):
+            for batch in batches:
+                self.waiting += time.perf_counter() - start
+                yield batch
+                start = time.perf_counter()
+
+
+def _append(writer: store.GridWriter, codes: NDArray[np.float32], damage: Damage) -> None:
+    with stage("write"):
+        writer.append(codes, damage)
 
 
 def _difference(found: GridHeader, wanted: GridHeader) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import GridError
 from histopress.core.geometry import Lattice, Size, Spacing
+from histopress.data.damage import BadTile
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class GridHeader:
         identity: digest over slide, encoder and settings.
         settings: everything else that shaped the grid (tissue recipe, share of tissue, mask).
         version: of the package that made it.
+        engine: how the encoder ran: device, precision, backend.
+        damage: stored tiles that could not be decoded; cells that touch them are left out, or partly white.
     """
 
     lattice: Lattice
@@ -58,6 +61,8 @@ class GridHeader:
     identity: str
     settings: dict[str, Any]
     version: str = ""
+    engine: dict[str, Any] = field(default_factory=dict)
+    damage: tuple[BadTile, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:

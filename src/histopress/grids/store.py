@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore, ZipStore
 
 from histopress.core import recipe
-from histopress.core.errors import GridError
+from histopress.core.errors import GridError, UnreadableSlideError
 from histopress.core.files import whole, write_whole
+from histopress.data.damage import BadTile, Damage
 from histopress.grids.grid import FeatureGrid, GridHeader
 
 FORMAT = 1
@@ -109,25 +111,39 @@ class GridWriter:
         self.tiles = len(cells)
         self._store = work / "grid.zarr"
         self._mark = work / "rows_done.json"
-        self.rows_done = self._rows_on_disk(header.identity)
+        mark = self._read_mark(header.identity)
+        self.rows_done = int(mark.get("rows", 0))
+        self.left_out: set[int] = set(mark.get("left_out", ()))
+        self.damage: set[BadTile] = {BadTile(**tile) for tile in mark.get("damage", ())}
         if not self.rows_done:
-            shutil.rmtree(self._store, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
             _create(self._store, header, cells, tissue, dim)
         self._features: Any = zarr.open_group(LocalStore(self._store), mode="r+")["features"]
         self._identity = header.identity
 
-    def _rows_on_disk(self, identity: str) -> int:
-        if not self._mark.exists():
-            return 0
-        mark = json.loads(self._mark.read_text())
-        same = mark["identity"] == identity and mark["tiles"] == self.tiles
-        return int(mark["rows"]) if same else 0
+    def _read_mark(self, identity: str) -> dict[str, Any]:
+        """How far an earlier writer of the same grid came; nothing if there was none."""
+        if not self._mark.exists() or not self._store.is_dir():
+            return {}
+        mark: dict[str, Any] = json.loads(self._mark.read_text())
+        return mark if (mark["identity"], mark["tiles"]) == (identity, self.tiles) else {}
 
-    def append(self, features: NDArray[Any]) -> None:
+    def _write_mark(self) -> None:
+        mark = {
+            "identity": self._identity,
+            "tiles": self.tiles,
+            "rows": self.rows_done,
+            "left_out": sorted(self.left_out),
+            "damage": [recipe.plain(tile) for tile in sorted(self.damage)],
+        }
+        write_whole(self._mark, json.dumps(mark))
+
+    def append(self, features: NDArray[Any], damage: Damage | None = None) -> None:
         """Write the next chunk.
 
         Args:
             features: (CHUNK, dim), or fewer rows at the end; stored as float16.
+            damage: found so far; when bad tiles are to be skipped, its cells are left out in the end.
 
         Raises:
             GridError: a value is not finite, or too large for float16.
@@ -142,18 +158,36 @@ class GridWriter:
             raise GridError(f"a chunk has {CHUNK} rows, found {len(stored)} before the end")
         self._features[self.rows_done : end] = stored
         self.rows_done = end
-        write_whole(self._mark, json.dumps({"identity": self._identity, "tiles": self.tiles, "rows": end}))
+        if damage:
+            self.damage |= damage.tiles
+            self.left_out |= damage.cells if damage.on_bad_tile == "skip" else set()
+        self._write_mark()
 
-    def finish(self, path: Path) -> None:
-        """Move the whole grid to its place; a path that ends in `.zip` makes one file."""
+    def finish(self, path: Path) -> int:
+        """Move the whole grid to its place; a path that ends in `.zip` makes one file.
+
+        Returns:
+            How many cells were left out, as they touch damaged tiles.
+
+        Raises:
+            UnreadableSlideError: no cell would be left.
+        """
         if self.rows_done != self.tiles:
             raise GridError(f"{path}: not whole, {self.rows_done} of {self.tiles} tiles are written")
+        if len(self.left_out) == self.tiles:
+            raise UnreadableSlideError(
+                f"{path.name}: every cell with tissue touches a part of the slide that cannot be decoded, "
+                f"such as {min(self.damage)}; copy the slide again from its source"
+            )
+        if self.damage and not read_header(self._store).damage:
+            _admit(self._store, self.damage, sorted(self.left_out))
         if path.suffix == ".zip":
             _zip(self._store, path)
         else:
             shutil.rmtree(path, ignore_errors=True)
             self._store.replace(path)
         shutil.rmtree(self.work)
+        return len(self.left_out)
 
 
 def _create(
@@ -171,6 +205,27 @@ def _create(
     )
     group.create_array("cells", data=cells, chunks=(rows, 2), dimension_names=("tiles", "row_col"))
     group.create_array("tissue", data=tissue, chunks=(rows,), dimension_names=("tiles",))
+
+
+def _admit(store: Path, damage: set[BadTile], left_out: list[int]) -> None:
+    """State the damage in the header of a grid, and take out the cells that touch it.
+
+    Makes the grid anew beside the old one and puts it in its place, so that it can be broken off anywhere.
+    """
+    old = zarr.open_group(LocalStore(store), mode="r")
+    new = store.with_name("admitted.zarr")
+    shutil.rmtree(new, ignore_errors=True)
+    header = replace(_header(store, old), damage=tuple(sorted(damage)))
+    arrays: Any = {name: old[name] for name in ("features", "cells", "tissue")}
+    kept = np.setdiff1d(np.arange(len(arrays["cells"])), left_out)
+    _create(new, header, arrays["cells"][:][kept], arrays["tissue"][:][kept], arrays["features"].shape[1])
+    features: Any = zarr.open_group(LocalStore(new), mode="r+")["features"]
+    for start in range(0, len(kept), CHUNK):
+        part = kept[start : start + CHUNK]
+        rows = arrays["features"][part[0] : part[-1] + 1]
+        features[start : start + len(part)] = rows[part - part[0]]
+    shutil.rmtree(store)
+    new.replace(store)
 
 
 def _zip(store: Path, path: Path) -> None:

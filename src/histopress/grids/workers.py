@@ -77,20 +77,18 @@ def _round(  # noqa: PLR0917 - private, and called twice
 def _set_up(output: Path, recipe: CompressRecipe, resources: Resources, workers: int) -> None:
     """Once in every process: the encoder, and a fair share of the cores."""
     global _compressor  # noqa: PLW0603 - one per process, as process pools have no other place for it
-    import os
-
-    import torch
-
     from histopress.encoders.catalogue import load_encoder
+    from histopress.grids.compress import start_engine
     from histopress.grids.compressor import Compressor
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
-    _compressor = Compressor(load_encoder(recipe.encoder), output, recipe, resources)
+    engine = start_engine(load_encoder(recipe.encoder), output, recipe, resources, workers)
+    _compressor = Compressor(engine, output, recipe, resources)
 
 
 def _compress(job: Job) -> Done:
     assert _compressor is not None
-    return _compressor.compress(job, _Silent())
+    bar = _Silent()
+    return _compressor.compress(_compressor.get_ready(job), bar)
 
 
 class _Silent:

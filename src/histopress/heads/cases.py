@@ -123,17 +123,18 @@ def _check_same_encoder(headers: Sequence[GridHeader], most: int = 5) -> None:
     """All grids from one encoder at one spacing; the rarer ones are to blame."""
     groups: dict[tuple[str, float], list[str]] = {}
     for header in headers:
-        key = (str(header.encoder.get("identity")), header.lattice.spacing)
+        encoder = header.encoder
+        key = (str(encoder.get("identity")), float(encoder.get("spacing", header.lattice.spacing)))
         groups.setdefault(key, []).append(header.slide.slide)
     if len(groups) == 1:
         return
-    (encoder, spacing), slides = max(groups.items(), key=lambda item: len(item[1]))
+    (expected, spacing), slides = max(groups.items(), key=lambda item: len(item[1]))
     lines = [
         f"{', '.join(own[:most])}{', ...' if len(own) > most else ''}: encoder {key[0]}, {key[1]:g} um/px"
         for key, own in groups.items()
         if own is not slides
     ]
     raise GridError(
-        f"grids of {len(groups)} encoders or spacings: {'; '.join(lines)}; expected encoder {encoder}, "
+        f"grids of {len(groups)} encoders or spacings: {'; '.join(lines)}; expected encoder {expected}, "
         f"{spacing:g} um/px, as the other {len(slides)} have; compress these slides again"
     )
