@@ -9,10 +9,10 @@ import histopress
 from histopress.cli import VERBS
 
 NAMES = {
-    "Box", "Cohort", "CompressRecipe", "Encoder", "EncoderCard", "EvaluateRecipe", "FeatureGrid",
-    "HistopressError", "Lattice", "PredictRecipe", "Size", "Slide", "Spacing", "TissueMask", "TissueRecipe",
-    "TrainRecipe", "Window", "compress", "evaluate", "load_encoder", "mask_slide", "open_slide", "predict",
-    "read_cohort", "read_grid", "train",
+    "Box", "Cohort", "CompressRecipe", "Encoder", "EncoderCard", "EvaluateRecipe", "ExchangeRecipe",
+    "FeatureGrid", "HistopressError", "Lattice", "PredictRecipe", "Size", "Slide", "Spacing", "TissueMask",
+    "TissueRecipe", "TrainRecipe", "Window", "compress", "evaluate", "exchange", "load_encoder", "mask_slide",
+    "open_slide", "predict", "read_cohort", "read_grid", "train",
 }  # fmt: skip
 
 
@@ -33,4 +33,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_verbs() -> None:
-    assert list(VERBS) == ["demo", "inspect", "mask", "encoders", "compress", "train", "predict", "evaluate"]
+    assert list(VERBS) == [
+        "demo", "inspect", "mask", "encoders", "compress", "exchange", "train", "predict", "evaluate"
+    ]  # fmt: skip

@@ -15,6 +15,8 @@ from .encoders.encoder import Encoder as Encoder
 from .encoders.encoder import EncoderCard as EncoderCard
 from .grids.compress import CompressRecipe as CompressRecipe
 from .grids.compress import compress as compress
+from .grids.exchange import ExchangeRecipe as ExchangeRecipe
+from .grids.exchange import exchange as exchange
 from .grids.grid import FeatureGrid as FeatureGrid
 from .grids.grid import Window as Window
 from .grids.store import read_grid as read_grid

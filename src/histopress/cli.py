@@ -19,6 +19,10 @@ R = TypeVar("R")
 
 Paths = Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...", help_behavior_hint="(at least one)")]
 Output = Annotated[Path, arg(aliases=["-o"], metavar="PATH")]
+Addresses = Annotated[
+    Positional[tuple[str, ...]], arg(metavar="PATH...", help_behavior_hint="(at least one)")
+]
+"""Paths, and addresses in object stores, which a Path would spoil."""
 Flat = arg(name="")
 """Marks dataclasses whose fields are flags of the verb itself."""
 
@@ -172,10 +176,10 @@ def _compress(given: Given) -> Callable[..., int]:
     from histopress.grids.compress import CompressRecipe, Resources
 
     def verb(
-        paths: Paths = (),
+        paths: Addresses = (),
         /,
         *,
-        output: Output,
+        output: Annotated[str, arg(aliases=["-o"], metavar="PATH")],
         recipe: Annotated[CompressRecipe, Flat] = given.of(CompressRecipe),
         resources: Annotated[Resources, Flat] = Resources(),
         common: Annotated[Common, Flat] = Common(),
@@ -183,13 +187,47 @@ def _compress(given: Given) -> Callable[..., int]:
         """Press every slide into a small grid of code vectors.
 
         Args:
-            paths: slides, folders of slides, cohort tables, or (with --spacing) plain pictures.
-            output: folder for the grids.
+            paths: slides, folders of slides, cohort tables, or (with --spacing) plain pictures; slides and
+                folders also by their address in an object store, such as s3://bucket/slides.
+            output: folder for the grids, or its address.
         """
         from histopress.grids.compress import compress
 
         common.begin(recipe)
         summary = compress(_some(paths), output, recipe, resources)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def _exchange(given: Given) -> Callable[..., int]:
+    from histopress.grids.exchange import ExchangeRecipe, Layout, Tool
+
+    def verb(
+        paths: Paths = (),
+        /,
+        *,
+        to: Layout,
+        output: Output,
+        recipe: Annotated[ExchangeRecipe, Flat] = given.of(ExchangeRecipe),
+        source: Annotated[Tool, arg(name="from")] = "auto",
+        overwrite: bool = False,
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Turn feature files of other tools into grids, and grids into theirs.
+
+        Args:
+            paths: feature files, Zarr stores, grids, or folders of them in their tool's own layout.
+            to: what to write.
+            output: folder for what is written.
+            source: whose files they are; others fail. Auto looks into each.
+            overwrite: replace files that were made from something else.
+        """
+        from histopress.grids.exchange import exchange
+
+        common.begin(recipe)
+        summary = exchange(_some(paths), output, to, recipe, source=source, overwrite=overwrite)
         common.tell(summary.headline, summary.facts)
         return int(len(summary.failures) > 0)
 
@@ -293,6 +331,7 @@ VERBS: dict[str, tuple[Callable[[Given], Callable[..., int]], str]] = {
     "mask": (_mask, "slides -> tissue masks as PNG and QuPath GeoJSON"),
     "encoders": (_encoders, "the encoders that can be named"),
     "compress": (_compress, "slides + encoder -> grids"),
+    "exchange": (_exchange, "grids <-> feature files of CLAM, TRIDENT, STAMP, slide2vec, LazySlide, NIC"),
     "train": (_train, "cohort + grids + target -> cross-validated run"),
     "predict": (_predict, "run + slides or grids -> table of predictions"),
     "evaluate": (_evaluate, "predictions -> metrics with intervals, and a report"),
@@ -335,12 +374,23 @@ def _run_verb(name: str, arguments: Sequence[str]) -> int:
     except HistopressError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        return _told_by_system(name, error)
     except KeyboardInterrupt:
         print("stopped; whole files were kept, run the same command to go on", file=sys.stderr)
         return 130
 
 
-def _some(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+def _told_by_system(verb: str, error: OSError) -> int:
+    """Say what to do about a full disk, a forbidden folder and the like."""
+    from histopress.core.failures import Failure
+
+    failure = Failure.of(verb, error)
+    print(f"error: {failure.reason}; {failure.remedy}", file=sys.stderr)
+    return 1
+
+
+def _some(paths: tuple[R, ...]) -> tuple[R, ...]:
     if not paths:
         raise RecipeError("no PATH given; name at least one file or folder")
     return paths

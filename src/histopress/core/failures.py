@@ -9,10 +9,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from histopress.core.errors import HistopressError
 from histopress.core.files import write_whole
+from histopress.core.location import Location
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Failures:
         log.error("%s", text if text.startswith(item) else f"{item}: {text}")
         self.items.append(Failure.of(item, error))
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Location) -> None:
         """Write `failures.csv` (slide, stage, reason, remedy); an empty list leaves only the header."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from histopress.core.places import Place, Url
+from histopress.core.location import Location, Url
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_whole(path: Place, content: str | bytes) -> None:
+def write_whole(path: Location, content: str | bytes) -> None:
     """Write text (UTF-8) or bytes to a file, all of it or nothing."""
     data = content.encode() if isinstance(content, str) else content
     if isinstance(path, Url):
@@ -38,7 +38,7 @@ def write_whole(path: Place, content: str | bytes) -> None:
         partial.write_bytes(data)
 
 
-def quick_hash(path: Place, sample: int = 1 << 20) -> str:
+def quick_hash(path: Location, sample: int = 1 << 20) -> str:
     """16 hex digits over the size of a file and its first, middle and last `sample` bytes.
 
     Cheap for files of many gigabytes. It notices replaced and truncated files, not a flipped bit in between.
@@ -51,7 +51,7 @@ def quick_hash(path: Place, sample: int = 1 << 20) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _parts(path: Place, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
+def _parts(path: Location, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
     """The bytes of each range (first byte, number of bytes)."""
     if isinstance(path, Url):
         yield from path.read(ranges)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from histopress.core.errors import RecipeError
 from histopress.core.files import write_whole
-from histopress.core.places import Place
+from histopress.core.location import Location
 
 R = TypeVar("R")
 
@@ -62,7 +62,7 @@ def load(kind: type[R], path: Path) -> R:
     return build(kind, read_settings(path), where=str(path))
 
 
-def read_settings(path: Place) -> dict[str, Any]:
+def read_settings(path: Location) -> dict[str, Any]:
     """The plain settings in a .toml or .json file."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Buffer, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from histopress.core.errors import UnreadableSlideError
-from histopress.core.places import Place, Url
+from histopress.core.location import Location, Url
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Range = tuple[int, int]
 """First byte, number of bytes."""
@@ -39,14 +42,14 @@ class ByteSource(Protocol):
         """Let go of the file."""
 
 
-def open_bytes(place: Place) -> ByteSource:
+def open_bytes(file: Location) -> ByteSource:
     """Random access to a file, wherever it lies."""
-    return RemoteBytes(place) if isinstance(place, Url) else FileBytes(place)
+    return RemoteBytes(file) if isinstance(file, Url) else FileBytes(file)
 
 
-def open_file(place: Place) -> BinaryIO:
+def open_file(file: Location) -> BinaryIO:
     """A file for parsers, wherever it lies."""
-    return io.BufferedReader(RemoteFile(place)) if isinstance(place, Url) else place.open("rb")
+    return io.BufferedReader(RemoteFile(file)) if isinstance(file, Url) else file.open("rb")
 
 
 class FileBytes:
@@ -151,7 +154,7 @@ class RemoteFile(io.RawIOBase):
         """It is."""
         return True
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go to a byte."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
@@ -160,9 +163,9 @@ class RemoteFile(io.RawIOBase):
         """The byte that is read next."""
         return self._place
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Read on, up to the end of the buffer or of a block."""
-        view = memoryview(buffer)
+        view = memoryview(buffer).cast("B")
         number, within = divmod(self._place, BLOCK)
         part = self._block(number, -(-(within + len(view)) // BLOCK))[within : within + len(view)]
         view[: len(part)] = part
@@ -176,7 +179,9 @@ class RemoteFile(io.RawIOBase):
         if number not in self._blocks:
             last = -(-self._size // BLOCK)
             wanted = [n for n in range(number, min(number + ahead, last)) if n not in self._blocks]
-            self._blocks.update(zip(wanted, self._url.read([(n * BLOCK, BLOCK) for n in wanted]), strict=True))
+            self._blocks.update(
+                zip(wanted, self._url.read([(n * BLOCK, BLOCK) for n in wanted]), strict=True)
+            )
         return self._blocks[number]
 
 

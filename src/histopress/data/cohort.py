@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from histopress.core.errors import CohortError
+from histopress.core.location import Url, location
 from histopress.data import cohort_checks as checks
 from histopress.data.cohort_checks import Problems
 from histopress.data.slide_files import SUFFIXES, slide_id
@@ -172,13 +173,13 @@ def _locate(table: pd.DataFrame, folder: Path, problems: Problems) -> pd.DataFra
     files, ids = [], []
     for row, named, written in zip(table.index, text["slide"], text["path"], strict=True):
         file = written or (named if _is_file(named, folder) else "")
-        ids.append(slide_id(Path(_slashed(file))) if file else named)
+        ids.append(slide_id(_slashed(file)) if file else named)
         files.append(_below(folder, file))
         if (
             written
             and named
             and named != ids[-1]
-            and _slashed(named).rpartition("/")[2] != Path(files[-1]).name
+            and _slashed(named).rpartition("/")[2] != location(files[-1]).name
         ):
             problems.add(
                 "slide and path",
@@ -207,4 +208,7 @@ def _slashed(path: str) -> str:
 
 
 def _below(folder: Path, path: str) -> str:
-    return str(folder / _slashed(path)) if path else ""
+    found = location(path)
+    if not path or isinstance(found, Url):
+        return path
+    return str(folder / _slashed(str(found)))

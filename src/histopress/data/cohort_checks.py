@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 
 from histopress.core.errors import CohortError
 from histopress.core.geometry import PLAUSIBLE_SPACING
+from histopress.core.location import location
 from histopress.data.tables import is_missing
 
 LINES_A_KIND = 10
@@ -153,7 +153,7 @@ def check_files_exist(table: pd.DataFrame, problems: Problems) -> None:
             )
     for kind in [k for k in ("path", "mask") if k in table]:
         for row, path in _rows(table, kind):
-            if path != "" and not Path(path).exists():
+            if path != "" and not location(path).exists():
                 problems.add(
                     f"missing {'slide' if kind == 'path' else kind}",
                     row,

@@ -28,7 +28,7 @@ def check_file(path: Path) -> None:
     """Make sure that there is a file with something in it.
 
     Raises:
-        UnreadableSlideError: it is missing, a folder, empty, or may not be read.
+        UnreadableSlideError: it is missing, a folder, a pipe, empty, or may not be read.
     """
     if not path.exists():
         raise UnreadableSlideError(f"{path}: there is no such file; check the path")
@@ -37,6 +37,8 @@ def check_file(path: Path) -> None:
             f"{path}: this is a folder, expected a slide file; name the file itself "
             "(for MIRAX the .mrxs file beside its folder, for DICOM any one .dcm file of the series)"
         )
+    if not path.is_file():
+        raise UnreadableSlideError(f"{path}: this is a pipe or a device, expected a slide file; name a file")
     try:
         start = _start(path)
     except OSError as error:

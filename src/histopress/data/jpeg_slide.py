@@ -8,8 +8,8 @@ as good an average as any resampling filter; see docs/concepts/pixels.md for wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from histopress.core.errors import UnreadableSlideError
 from histopress.core.geometry import Lattice, Size
+from histopress.core.location import Location
 from histopress.data.byte_source import ByteSource, open_bytes, open_file
 from histopress.data.damage import BadTile
 from histopress.data.slide import RGB, WHITE, Pixels, Slide
@@ -41,7 +42,7 @@ CACHE_BYTES = 16 << 20
 class JpegSlide(Slide):
     """A tiled TIFF of JPEG or JPEG 2000 tiles: Aperio SVS, generic, OME-TIFF, Philips."""
 
-    def __init__(self, path: Place, spacing: float | None = None, pixels: Pixels = "exact") -> None:
+    def __init__(self, path: Location, spacing: float | None = None, pixels: Pixels = "exact") -> None:
         """Open a slide.
 
         Args:
@@ -67,10 +68,16 @@ class JpegSlide(Slide):
             raise
         self.levels = layout.places
         self.size = self.levels[0].size
-        self.facts = layout.facts
+        self.facts = replace(layout.facts, extra={"stored as": self._coding()})
         self._sources = tuple(self._all_sources(layout))
         self._lock = Lock()
         self._caches: dict[Source, TileCache] = {}
+
+    def _coding(self) -> str:
+        """How level 0 is stored, in words."""
+        level = self._tiled[0]
+        colours = "RGB" if level.rgb else "YCbCr"
+        return f"{self._codecs[0].name} tiles of {level.tile}, {colours}; each is decoded once"
 
     def _codec(self, level: TiledLevel) -> TileCodec:
         present = np.argwhere(level.counts > 0)

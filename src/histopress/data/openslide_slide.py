@@ -41,6 +41,7 @@ SPACING_PROPERTIES = {
 class OpenSlideSlide(Slide):
     """A slide read by OpenSlide; its origin and size are those of the scanned bounds, if there are any."""
 
+    path: Path
     reader = "openslide"
 
     def __init__(self, path: Path, spacing: float | None = None, why: str = "") -> None:

@@ -43,6 +43,8 @@ class PictureSlide(Slide):
     print it.
     """
 
+    path: Path
+
     def __init__(self, path: Path, spacing: float | None = None) -> None:
         """Open a picture; pixels are decoded when they are first read.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import SpacingError, UnreadableSlideError
 from histopress.core.geometry import PLAUSIBLE_SPACING, Box, Size, Spacing
+from histopress.core.location import Location, Url, location
 from histopress.data.resample import Reader, resample
 from histopress.data.slide_facts import Level, SlideFacts
 from histopress.data.source import Source
@@ -53,7 +54,7 @@ class Slide(ABC):
         pixels: whether they are exact or scaled.
     """
 
-    path: Path
+    path: Location
     size: Size
     levels: tuple[Level, ...]
     facts: SlideFacts
@@ -233,7 +234,7 @@ def white_around(read: Reader, inside: Size, x: int, y: int, size: Size) -> RGB:
 
 
 def open_slide(
-    path: str | Path, spacing: float | None = None, reader: ReaderName = "auto", pixels: Pixels = "exact"
+    path: str | Location, spacing: float | None = None, reader: ReaderName = "auto", pixels: Pixels = "exact"
 ) -> Slide:
     """Open a slide or a plain picture.
 
@@ -243,7 +244,7 @@ def open_slide(
     is never read as a picture instead, which would lose its spacing and its levels.
 
     Args:
-        path: the file.
+        path: the file, or the address of one that `JpegSlide` reads, such as s3://bucket/a.svs.
         spacing: um/px of level 0; overrides what the file states, and is needed where it states none.
         reader: "auto", or "openslide" to have the reference read whatever it knows.
         pixels: "exact", or "scaled", which is faster where tiles of a coarser spacing than the stored one are
@@ -251,12 +252,15 @@ def open_slide(
 
     Raises:
         UnreadableSlideError: the file is missing, damaged or of no known format.
+        RemoteError: the object store refuses.
     """
     from histopress.data.damaged_slide import check_file, why_unreadable
     from histopress.data.openslide_slide import OpenSlideSlide
     from histopress.data.picture_slide import PictureSlide
 
-    path = Path(path)
+    path = location(path)
+    if isinstance(path, Url):
+        return _remote_slide(path, spacing, reader, pixels)
     check_file(path)
     why_not = ""
     if reader == "auto":
@@ -268,6 +272,23 @@ def open_slide(
     if PictureSlide.knows(path):
         return PictureSlide(path, spacing)
     raise UnreadableSlideError(f"{path}: {why_unreadable(path)}")
+
+
+def _remote_slide(url: Url, spacing: float | None, reader: ReaderName, pixels: Pixels) -> Slide:
+    """A slide in an object store, which only the fast reader can read there."""
+    from histopress.data.jpeg_slide import JpegSlide
+    from histopress.data.tiff_layout import OtherLayoutError
+
+    remedy = "copy it to a disk, or mount the store"
+    if reader == "openslide":
+        raise UnreadableSlideError(f"{url}: OpenSlide reads from disks only; {remedy}")
+    try:
+        return JpegSlide(url, spacing, pixels)
+    except OtherLayoutError as error:
+        raise UnreadableSlideError(
+            f"{url}: from an object store only tiled JPEG and JPEG 2000 TIFFs are read, but of this one: "
+            f"{str(error).replace('; ', ', ')}; {remedy}"
+        ) from error
 
 
 def _jpeg_slide(path: Path, spacing: float | None, pixels: Pixels) -> tuple[Slide | None, str]:

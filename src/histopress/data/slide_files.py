@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from histopress.core.errors import CohortError
+from histopress.core.location import Location, Url, location
+
+L = TypeVar("L", Path, Location)
 
 SLIDES = frozenset(
     {".svs", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi", ".zvi", ".dcm"}
@@ -21,15 +25,15 @@ MADE_FROM_SLIDES = (".mask.png", ".overlay.jpg")
 """Endings of pictures that lie beside slides and are none."""
 
 
-def slide_id(path: str | Path) -> str:
+def slide_id(path: str | Location) -> str:
     """The name of a slide: its file name without the ending, also without a double one such as .ome.tif."""
-    name = Path(path).name
+    name = location(path).name
     double = next((d for d in DOUBLE if name.lower().endswith(d)), None)
     return name[: -len(double)] if double else Path(name).stem
 
 
-def find_slides(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are named, and the slides in folders, sorted; subfolders are not searched.
+def find_slides(paths: Sequence[L]) -> list[L]:
+    """Files as they are named, and the slides in folders (of disks and stores), sorted; subfolders are not searched.
 
     A path that does not exist stays in the list, so that it fails with its reason.
 
@@ -37,12 +41,12 @@ def find_slides(paths: Sequence[Path]) -> list[Path]:
         CohortError: a folder holds no slide, or two files would have the same id, and so the same output.
     """
     problems: list[str] = []
-    found: list[Path] = []
+    found: list[L] = []
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             found.append(path)
-        elif inside := sorted(p for p in path.iterdir() if _looks_like_slide(p)):
-            found += inside
+        elif inside := sorted(p for p in _files_in(path) if _looks_like_slide(p)):
+            found += inside  # type: ignore[arg-type]  # of the kind of their folder
         else:
             problems.append(
                 f"no slide in the folder {path}; expected files ending in {' '.join(sorted(SUFFIXES))}"
@@ -53,18 +57,27 @@ def find_slides(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _looks_like_slide(path: Path) -> bool:
+def _is_folder(path: Location) -> bool:
+    """Whether it is; a store is not asked about addresses that end like a slide."""
+    named = isinstance(path, Url) and path.suffix.lower() in SUFFIXES
+    return not named and path.is_dir()
+
+
+def _files_in(folder: Location) -> Sequence[Location]:
+    if isinstance(folder, Url):
+        return folder.files()
+    return [path for path in folder.iterdir() if path.is_file()]
+
+
+def _looks_like_slide(path: Location) -> bool:
     name = path.name.lower()
     return (
-        path.suffix.lower() in SUFFIXES
-        and not name.startswith(".")
-        and not name.endswith(MADE_FROM_SLIDES)
-        and path.is_file()
+        path.suffix.lower() in SUFFIXES and not name.startswith(".") and not name.endswith(MADE_FROM_SLIDES)
     )
 
 
-def _same_ids(paths: Sequence[Path]) -> list[str]:
-    same: dict[str, list[Path]] = defaultdict(list)
+def _same_ids(paths: Sequence[Location]) -> list[str]:
+    same: dict[str, list[Location]] = defaultdict(list)
     for path in paths:
         same[slide_id(path)].append(path)
     return [

@@ -10,6 +10,7 @@ from typing import Any
 
 from histopress.core.errors import HistopressError, SpacingError, UnreadableSlideError
 from histopress.core.geometry import Box, Size, Spacing, size_um
+from histopress.core.location import Location
 from histopress.core.recipe import plain
 from histopress.data.slide import Slide, open_slide
 from histopress.data.slide_facts import Associated, Level
@@ -185,10 +186,10 @@ def _problems(slide: Slide) -> Iterator[str]:
         )
 
 
-def _missing_end(path: Path) -> str | None:
+def _missing_end(path: Location) -> str | None:
     from histopress.data.damaged_slide import missing_end
 
-    return missing_end(path)
+    return missing_end(path) if isinstance(path, Path) else None
 
 
 def _how_to_complete(vendor: str) -> str:
@@ -236,5 +237,5 @@ def _coarsest(slide: Slide) -> int:
     return size.width * size.height
 
 
-def _without_path(error: Exception, path: str | Path) -> str:
+def _without_path(error: Exception, path: str | Location) -> str:
     return str(error).removeprefix(f"{path}: ")

@@ -6,12 +6,19 @@ import csv
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from histopress.core.errors import CohortError
+from histopress.core.location import Location
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:  # a third of a second that a verb without tables need not wait for
+    import lazy_loader
+
+    pd = lazy_loader.load("pandas")
 
 PARQUET = {".parquet", ".pq"}
 TEXT = {".csv", ".tsv", ".txt"}
@@ -23,7 +30,7 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0\d")
 
 
-def is_table(path: Path) -> bool:
+def is_table(path: Location) -> bool:
     """Whether a path has the name of a table that `read_text_table` reads."""
     return path.suffix.lower() in PARQUET | TEXT
 

@@ -156,7 +156,10 @@ def _level(page: TiffPage, name: str) -> TiledLevel:
     _check(page, name)
     tile = Size(page.tilewidth, page.tilelength)
     size = Size(page.imagewidth, page.imagelength)
-    shape = (-(-size.height // tile.height), -(-size.width // tile.width))
+    padded = Size(
+        page.tags["ImageWidth"].value, page.tags["ImageLength"].value
+    )  # tifffile mends page.imagewidth
+    shape = (-(-padded.height // tile.height), -(-padded.width // tile.width))
     if len(page.dataoffsets) != shape[0] * shape[1]:
         raise OtherLayoutError(
             f"{name} lists {len(page.dataoffsets)} tiles, expected {shape[0]} x {shape[1]}"
@@ -174,10 +177,13 @@ def _level(page: TiffPage, name: str) -> TiledLevel:
 
 def _check(page: TiffPage, name: str) -> None:
     """Refuse a page that is not tiled 8-bit RGB in JPEG or JPEG 2000."""
+    if int(page.compression) not in (JPEG, *JPEG_2000):
+        raise OtherLayoutError(
+            f"{name} is compressed as {_name(page.compression)}, expected JPEG or JPEG 2000"
+        )
     wanted: list[tuple[str, object, tuple[object, ...]]] = [
         ("tiled", page.is_tiled, (True,)),
-        ("compression", int(page.compression), (JPEG, *JPEG_2000)),
-        ("photometric", int(page.photometric), (RGB, YCBCR)),
+        ("photometric interpretation", int(page.photometric), (RGB, YCBCR)),
         ("samples a pixel", page.samplesperpixel, (3,)),
         ("bits a sample", page.bitspersample, (8,)),
         ("planar configuration", int(page.planarconfig or 1), (1,)),
@@ -189,6 +195,11 @@ def _check(page: TiffPage, name: str) -> None:
     if page.tilewidth % 8 or page.tilelength % 8:
         found = Size(page.tilewidth, page.tilelength)
         raise OtherLayoutError(f"{name}: tiles of {found}, expected multiples of 8")
+
+
+def _name(number: int) -> str:
+    """TIFF's name of a number, where it has one."""
+    return str(getattr(number, "name", number))
 
 
 def _places(vendor: str, levels: tuple[TiledLevel, ...]) -> Iterator[Level]:

@@ -33,9 +33,14 @@ class TileCodec(Protocol):
     """Decodes the tiles of one level. Safe to use from several threads.
 
     Attributes:
+        name: of the coding.
         scales: at which it can decode, finest first.
         averages: whether a px at a scale is the mean of those it covers, rather than lying on the first.
     """
+
+    @property
+    def name(self) -> str:
+        """See above."""
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -76,6 +81,7 @@ class JpegTiles:
     says what the TIFF directory says of their colours. Without it decoders take RGB for luminance and chroma.
     """
 
+    name = "JPEG"
     averages = True
 
     def __init__(self, level: TiledLevel, first: bytes) -> None:
@@ -131,6 +137,7 @@ def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
 class Jpeg2000Tiles:
     """JPEG 2000 by OpenJPEG; a scale leaves out fine wavelets: each px lies on the first of its block."""
 
+    name = "JPEG 2000"
     averages = False
 
     def __init__(self, level: TiledLevel, first: bytes) -> None:

@@ -201,14 +201,24 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write an encoder into a folder: its weights, then the card that vouches for them; whole or absent.
 
     Raises:
-        EncoderError: the encoder is not one of our own networks.
+        EncoderError: the encoder is not one of our own networks, or its weights cannot be written.
     """
     if not isinstance(encoder, NetworkEncoder):
         raise EncoderError(f"{type(encoder).__name__} cannot be saved, expected an encoder of a network")
     weights = {name: w.cpu().contiguous() for name, w in encoder.network.state_dict().items()}
     with whole(folder / WEIGHTS_FILE) as partial:
-        save_file(weights, partial)
+        _save(weights, partial)
     write_whole(folder / CARD_FILE, json.dumps(plain(encoder.card), indent=2) + "\n")
+
+
+def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:
+        raise EncoderError(
+            f"{path.parent}: the weights of the encoder cannot be written ({error}); make sure that there is "
+            "space on the disk and that the folder is yours, and run again"
+        ) from error
 
 
 def load_saved(folder: Path) -> NetworkEncoder:

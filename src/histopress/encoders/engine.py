@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import EncoderError, HistopressError
 from histopress.encoders.encoder import Encoder, NetworkEncoder, check_tiles, encode, pick_device
+from histopress.encoders.engine_batches import Workplace, using_threads
 from histopress.encoders.engine_cache import EngineChoice, cache_folder, question, remembered
 from histopress.encoders.engine_probe import Run, agreement, probe_tiles, seconds_per_tile
-from histopress.encoders.engine_ways import BACKENDS, FAULTS, Workplace, using_threads, ways
+from histopress.encoders.engine_ways import BACKENDS, FAULTS, ways
 from histopress.encoders.network import ImageNetwork
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ GAIN = 1.1
 
 GPU_BATCH = 256
 EXACT_BATCH = 64
+THREAD_BATCH, FEW_THREADS = 16, 8
+"""Tiles for each thread of a CPU, so that maps fit into its cache; half of it where threads are many."""
 
 
 class Engine:
@@ -107,6 +110,28 @@ def prepare(
     return Engine(encoder, choice, finder.run_of(choice))
 
 
+def prepare_as(encoder: Encoder, choice: EngineChoice, *, threads: int | None = None) -> Engine:
+    """An encoder that runs as was chosen on another machine, so that codes are the same here and there.
+
+    Args:
+        encoder: is left as it is.
+        choice: from an engine of the same encoder.
+        threads: of the CPU; None leaves that to torch.
+
+    Raises:
+        EncoderError: this machine cannot run it like that.
+        MissingExtraError: what it takes is not installed.
+    """
+    place = pick_device(choice.device)
+    if choice.backend == "exact":
+        return _exact(encoder, place, threads)
+    if not (isinstance(encoder, NetworkEncoder) and isinstance(encoder.network, ImageNetwork)):
+        raise EncoderError(f"{encoder.card.name} runs as it is, not by {choice.backend}; choose again")
+    count = threads or torch.get_num_threads()
+    finder = _Finder(encoder, encoder.network, place, count, probe_tiles(encoder.card.tile))
+    return Engine(encoder, choice, finder.run_of(choice))
+
+
 def _exact(encoder: Encoder, place: torch.device, threads: int | None) -> Engine:
     def run(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         with using_threads(threads or torch.get_num_threads()):
@@ -129,7 +154,8 @@ class _Finder:
         self.encoder, self.network, self.device, self.threads, self.probe = (
             encoder, network, device, threads, probe,
         )  # fmt: skip
-        self.batch = GPU_BATCH if device.type == "cuda" else min(64, max(16, 4 * threads))
+        share = THREAD_BATCH if threads <= FEW_THREADS else THREAD_BATCH // 2
+        self.batch = GPU_BATCH if device.type == "cuda" else share * threads
         self.built: dict[tuple[str, str, int], Run] = {}
 
     def choose(self, tried: list[tuple[str, list[str]]]) -> EngineChoice:

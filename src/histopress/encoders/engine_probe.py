@@ -9,7 +9,6 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Tiles (n, tile, tile, 3) -> codes (n, dim), for any n."""
@@ -62,6 +61,8 @@ def probe_tiles(tile: int, tiles: int = PROBES) -> NDArray[np.uint8]:
 
 def _smooth(random: np.random.Generator, tile: int, sigma: float) -> NDArray[np.float64]:
     """A random field (tile, tile) of mean 0 and standard deviation 1, smooth over `sigma` px."""
+    from scipy import ndimage
+
     field: NDArray[np.float64] = ndimage.gaussian_filter(
         random.standard_normal((tile, tile)), sigma, mode="wrap"
     )

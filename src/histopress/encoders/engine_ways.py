@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
@@ -16,11 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from histopress.core.errors import EncoderError, MissingExtraError
+from histopress.encoders.engine_batches import Workplace, in_batches, side_by_side, using_threads
 from histopress.encoders.engine_fold import TileNetwork, cast, fold
 from histopress.encoders.engine_fuse import fuse
-from histopress.encoders.engine_gpu import Cuda, Ring, exact_kernels
+from histopress.encoders.engine_gpu import Cuda, Ring
 from histopress.encoders.engine_probe import Run
-from histopress.encoders.network import ImageNetwork
 
 log = logging.getLogger(__name__)
 
@@ -36,25 +34,6 @@ FAULTS = (
 """What libraries raise at networks that they cannot take."""
 
 
-@dataclass(frozen=True)
-class Workplace:
-    """What a way is built for.
-
-    Attributes:
-        network: in fp32; is left as it is.
-        device: where codes are computed.
-        batch: tiles at once.
-        threads: of the CPU.
-        tiles: (n, tile, tile, 3) uint8 probe tiles, one or more full batches.
-    """
-
-    network: ImageNetwork
-    device: torch.device
-    batch: int
-    threads: int
-    tiles: NDArray[np.uint8]
-
-
 def _torch(place: Workplace, precision: str) -> Run:
     return _eager(place, cast(place.network, TYPES[precision]))
 
@@ -64,7 +43,8 @@ def _torch_folded(place: Workplace, precision: str) -> Run:
 
 
 def _torch_fused(place: Workplace, precision: str) -> Run:
-    return _eager(place, fuse(fold(place.network, TYPES[precision])))
+    with using_threads(1):
+        return _eager(place, fuse(fold(place.network, TYPES[precision])))
 
 
 def _compile(place: Workplace, precision: str) -> Run:
@@ -73,7 +53,7 @@ def _compile(place: Workplace, precision: str) -> Run:
         raise EncoderError("torch.compile needs a C++ compiler, none was found; install one, or use auto")
     network = _folded(place, precision).to(place.device)
     compiled: nn.Module = torch.compile(network, dynamic=False)  # type: ignore[assignment]
-    return _eager(place, compiled)
+    return _eager(place, compiled, shared=False)
 
 
 def _cuda_graph(place: Workplace, precision: str) -> Run:
@@ -202,7 +182,7 @@ def _folded(place: Workplace, precision: str) -> TileNetwork:
         return cast(place.network, TYPES[precision])
 
 
-def _eager(place: Workplace, network: nn.Module) -> Run:
+def _eager(place: Workplace, network: nn.Module, *, shared: bool = True) -> Run:
     if place.device.type == "cuda":
         return _ring(place, network, graph=False)
 
@@ -212,46 +192,9 @@ def _eager(place: Workplace, network: nn.Module) -> Run:
             return codes
 
     network = network.to(place.device)
-    return in_batches(run, place)
+    return side_by_side(run, place) if shared and place.device.type == "cpu" else in_batches(run, place)
 
 
 def _ring(place: Workplace, network: nn.Module, *, graph: bool) -> Run:
     shape = (place.batch, *place.tiles.shape[1:])
     return Ring(Cuda(place.device), network.to(place.device), shape, place.network.dim, graph=graph)
-
-
-def in_batches(run: Run, place: Workplace) -> Run:
-    """The same for any number of tiles: every batch is full, the last one is filled up with black tiles."""
-    batch, dim = place.batch, place.network.dim
-
-    def run_all(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        codes = np.empty((len(tiles), dim), np.float32)
-        with using_threads(place.threads), exact_kernels():
-            for start in range(0, len(tiles), batch):
-                part = tiles[start : start + batch]
-                codes[start : start + batch] = run(_full(part, batch))[: len(part)]
-        return codes
-
-    return run_all
-
-
-def _full(tiles: NDArray[np.uint8], batch: int) -> NDArray[np.uint8]:
-    if len(tiles) < batch:
-        filled = np.zeros((batch, *tiles.shape[1:]), np.uint8)
-        filled[: len(tiles)] = tiles
-        return filled
-    return np.require(tiles, requirements=["C", "W"])
-
-
-@contextmanager
-def using_threads(threads: int) -> Iterator[None]:
-    """Let torch compute with so many threads."""
-    before = torch.get_num_threads()
-    if threads == before:
-        yield
-        return
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

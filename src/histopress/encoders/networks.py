@@ -181,8 +181,11 @@ def build_network(architecture: dict[str, Any], weights: dict[str, Tensor]) -> N
 
 
 def without_weights(kind: type[Any], settings: Settings) -> Any:
-    """A network of this kind without weights, to be filled."""
-    with torch.device("meta"):
+    """A network of this kind whose weights are to be filled; leaves torch's random numbers as they are.
+
+    Torch's device "meta" would be tidier, but imports half a second of libraries.
+    """
+    with torch.random.fork_rng(devices=[]):
         return kind(settings)
 
 

@@ -80,6 +80,11 @@ class Url:
         with self._store() as (store, path):
             return str(store.ukey(path))
 
+    def modified(self) -> int:
+        """When it was last written, ns since 1970."""
+        with self._store() as (store, path):
+            return int(store.modified(path).timestamp() * 1e9)
+
     def files(self) -> list[Url]:
         """The files in this folder, sorted; not those in subfolders."""
         with self._store() as (store, path):
@@ -152,11 +157,11 @@ class Url:
         return DRIVERS.get(self._scheme, f"the fsspec driver for {self._scheme}")
 
 
-Place = Path | Url
+Location = Path | Url
 """Where a file lies."""
 
 
-def place(text: str | Place) -> Place:
+def location(text: str | Location) -> Location:
     """A path or an address as it is written; file:// is a path."""
     if not isinstance(text, str):
         return text
@@ -168,9 +173,11 @@ def place(text: str | Place) -> Place:
     return Url(text)
 
 
-def state_of(file: Place) -> str:
-    """Changes when the file does."""
+def state_of(file: Location) -> tuple[int | str, ...]:
+    """What changes when the file does, such as its size and time; nothing where there is none."""
+    if not file.exists():
+        return ()
     if isinstance(file, Url):
-        return file.state()
+        return (file.state(),)
     facts = file.stat()
-    return f"{facts.st_size} {facts.st_mtime_ns}"
+    return (facts.st_size, facts.st_mtime_ns)
