@@ -18,8 +18,8 @@ from histopress.encoders import engine_probe, engine_ways
 from histopress.encoders.catalogue import load_encoder
 from histopress.encoders.encoder import Encoder, EncoderCard, encode
 from histopress.encoders.engine import prepare
+from histopress.encoders.engine_batches import Workplace
 from histopress.encoders.engine_probe import Run
-from histopress.encoders.engine_ways import Workplace
 
 RANDOM = "random:tile=30,depth=3,width=8,dim=10,spacing=0.7"
 ON_CPU = ("torch", "torch-folded", "torch-fused")
@@ -196,6 +196,15 @@ def test_the_encoder_is_left_as_it_is() -> None:
     prepare(encoder, "cpu")
     after = encoder.state_dict()
     assert all(torch.equal(before[name], after[name]) and after[name].device.type == "cpu" for name in before)
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
+@pytest.mark.parametrize("backend", ON_CPU)
+def test_bits_do_not_depend_on_the_number_of_threads(precision: str, backend: str) -> None:
+    encoder, tiles = load_encoder(RANDOM), random_tiles(75)
+    alone, beside = (prepare(encoder, "cpu", precision, backend, threads=n) for n in (1, 3))
+    assert beside.choice.batch == 3 * alone.choice.batch
+    assert np.array_equal(alone.encode(tiles), beside.encode(tiles))
 
 
 def test_threads_are_given_back() -> None:

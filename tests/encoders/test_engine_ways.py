@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from histopress.core.errors import EncoderError, HistopressError, MissingExtraError
 from histopress.encoders import engine_ways as module
-from histopress.encoders.engine_ways import Workplace, in_batches, using_threads, ways
-from histopress.encoders.networks import StridedConv, StridedConvSettings
+from histopress.encoders.engine_ways import ways
 
 CPU, GPU, OTHER = torch.device("cpu"), torch.device("cuda:0"), torch.device("mps")
 
@@ -83,30 +80,3 @@ def test_missing_parts_of_an_extra_are_named(installed: set[str]) -> None:
     installed |= {"onnxruntime", "onnx"}
     with pytest.raises(HistopressError, match=r"^onnxscript not installed"):
         ways(CPU, "int8", "onnxruntime")
-
-
-def test_every_batch_is_full_and_the_filling_is_left_out() -> None:
-    network = StridedConv(StridedConvSettings(tile=14, filters=(4,), dim=2))
-    place = Workplace(network, CPU, 4, 1, np.zeros((4, 14, 14, 3), np.uint8))
-    sizes: list[int] = []
-
-    def run(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        sizes.append(len(tiles))
-        assert tiles.flags.c_contiguous
-        return tiles[:, 0, 0, :2].astype(np.float32)
-
-    tiles = np.random.default_rng(0).integers(0, 256, (11, 14, 14, 3), dtype=np.uint8)
-    for given in (tiles, tiles[::-1], np.asfortranarray(tiles)):
-        assert np.array_equal(in_batches(run, place)(given), given[:, 0, 0, :2])
-    assert set(sizes) == {4}
-    assert in_batches(run, place)(tiles[:0]).shape == (0, 2)
-
-
-def test_threads_are_set_and_given_back() -> None:
-    before = torch.get_num_threads()
-    with using_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
-    with pytest.raises(KeyboardInterrupt), using_threads(before + 2):
-        raise KeyboardInterrupt
-    assert torch.get_num_threads() == before

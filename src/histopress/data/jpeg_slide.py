@@ -20,7 +20,7 @@ from histopress.core.geometry import Lattice, Size
 from histopress.core.location import Location
 from histopress.data.byte_source import ByteSource, open_bytes, open_file
 from histopress.data.damage import BadTile
-from histopress.data.slide import RGB, WHITE, Pixels, Slide
+from histopress.data.slide import RGB, WHITE, Pixels, ReaderName, Slide
 from histopress.data.source import Source
 from histopress.data.tiff_layout import OtherLayoutError, TiffLayout, TiledLevel, read_layout
 from histopress.data.tile_cache import Place, Tile, TileCache
@@ -42,13 +42,20 @@ CACHE_BYTES = 16 << 20
 class JpegSlide(Slide):
     """A tiled TIFF of JPEG or JPEG 2000 tiles: Aperio SVS, generic, OME-TIFF, Philips."""
 
-    def __init__(self, path: Location, spacing: float | None = None, pixels: Pixels = "exact") -> None:
+    def __init__(
+        self,
+        path: Location,
+        spacing: float | None = None,
+        pixels: Pixels = "exact",
+        reader: ReaderName = "auto",
+    ) -> None:
         """Open a slide.
 
         Args:
             path: of a TIFF, on a disk or in an object store.
             spacing: um/px of level 0, instead of what the file states.
             pixels: exact, or scaled where a coarser spacing is asked for.
+            reader: nvjpeg to have a GPU decode.
 
         Raises:
             OtherLayoutError: another reader should take it; with the reason.
@@ -56,8 +63,9 @@ class JpegSlide(Slide):
         """
         self.path = path
         self.pixels = pixels
+        self.reader = reader
         with open_file(path) as file:
-            layout = read_layout(file, NAME)
+            layout = read_layout(file, NAME if reader == "auto" else f"{NAME} with {reader}")
         super().__init__(spacing, layout.spacing)
         self._bytes: ByteSource = open_bytes(path)
         try:
@@ -84,7 +92,8 @@ class JpegSlide(Slide):
         if not len(present):
             raise OtherLayoutError("one of its levels holds no pixels at all")
         row, col = present[len(present) // 2]
-        return codec_of(level, self._bytes.read([level.range_of((int(row), int(col)))])[0])
+        (first,) = self._bytes.read([level.range_of((int(row), int(col)))])
+        return codec_of(level, first, gpu=self.reader == "nvjpeg")
 
     def _all_sources(self, layout: TiffLayout) -> list[Source]:
         found = []
@@ -190,23 +199,35 @@ class JpegSlide(Slide):
         Raises:
             UnreadableSlideError: the file is cut off, or was closed.
         """
-        level = self._tiled[source.level]
+        level, codec = self._tiled[source.level], self._codecs[source.level]
         held = self._bytes.read([level.range_of(place) for place in places])
-        return [self._decode(source, place, data) for place, data in zip(places, held, strict=True)]
+        special = [
+            not data or self._needs_mean(source, place) for place, data in zip(places, held, strict=True)
+        ]
+        plain = [data for data, other in zip(held, special, strict=True) if not other]
+        decoded = iter(codec.decode_many(plain, source.scale))
+        return [
+            self._averaged(source, place, data) if other else next(decoded)
+            for place, data, other in zip(places, held, special, strict=True)
+        ]
 
-    def _decode(self, source: Source, place: Place, data: bytes) -> Tile:
-        """One tile; white where nothing was scanned, and beyond the level."""
-        codec, level = self._codecs[source.level], self._tiled[source.level]
-        if not data:
-            return self.white_tile(source)
+    def _needs_mean(self, source: Source, place: Place) -> bool:
+        """Whether a tile is to be decoded whole and averaged: always when exact, else at the level's edges."""
+        if source.scale == 1:
+            return False
+        level = self._tiled[source.level]
         within = level.inside(place)
         crosses = within.width < level.tile.width or within.height < level.tile.height
-        try:
-            if source.scale > 1 and (self.pixels == "exact" or (crosses and codec.averages)):
-                return _mean_of_inside(codec.decode(data), within, source.scale)
-            return codec.decode(data, source.scale)
-        except TileDamage as damage:
-            return damage
+        return self.pixels == "exact" or (crosses and self._codecs[source.level].averages)
+
+    def _averaged(self, source: Source, place: Place, data: bytes) -> Tile:
+        """A tile as means over its pixels; white where nothing was scanned, and beyond the level."""
+        if not data:
+            return self.white_tile(source)
+        (pixels,) = self._codecs[source.level].decode_many([data])
+        if isinstance(pixels, TileDamage):
+            return pixels
+        return _mean_of_inside(pixels, self._tiled[source.level].inside(place), source.scale)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 RGB = NDArray[np.uint8]
 """(height, width, 3) uint8."""
 
-ReaderName = Literal["auto", "openslide"]
-"""auto: the fastest that gives the same pixels. openslide: the reference, for every slide that it knows."""
+ReaderName = Literal["auto", "openslide", "nvjpeg"]
+"""auto: the fastest that gives the same pixels. openslide: the reference, for every slide that it knows.
+nvjpeg: as auto, but a GPU decodes JPEG."""
 
 Pixels = Literal["exact", "scaled"]
 """exact: stored pixels, averaged. scaled: JPEG decoded at a half, a quarter or an eighth if that will do."""
@@ -246,7 +247,7 @@ def open_slide(
     Args:
         path: the file, or the address of one that `JpegSlide` reads, such as s3://bucket/a.svs.
         spacing: um/px of level 0; overrides what the file states, and is needed where it states none.
-        reader: "auto", or "openslide" to have the reference read whatever it knows.
+        reader: "auto"; "openslide" to have the reference read all it knows; "nvjpeg" to have a GPU decode.
         pixels: "exact", or "scaled", which is faster where tiles of a coarser spacing than the stored one are
             read from JPEG; see docs/concepts/pixels.md. Only `JpegSlide` makes a difference of it.
 
@@ -263,8 +264,8 @@ def open_slide(
         return _remote_slide(path, spacing, reader, pixels)
     check_file(path)
     why_not = ""
-    if reader == "auto":
-        slide, why_not = _jpeg_slide(path, spacing, pixels)
+    if reader != "openslide":
+        slide, why_not = _jpeg_slide(path, spacing, pixels, reader)
         if slide:
             return slide
     if OpenSlideSlide.knows(path):
@@ -283,7 +284,7 @@ def _remote_slide(url: Url, spacing: float | None, reader: ReaderName, pixels: P
     if reader == "openslide":
         raise UnreadableSlideError(f"{url}: OpenSlide reads from disks only; {remedy}")
     try:
-        return JpegSlide(url, spacing, pixels)
+        return JpegSlide(url, spacing, pixels, reader)
     except OtherLayoutError as error:
         raise UnreadableSlideError(
             f"{url}: from an object store only tiled JPEG and JPEG 2000 TIFFs are read, but of this one: "
@@ -291,7 +292,9 @@ def _remote_slide(url: Url, spacing: float | None, reader: ReaderName, pixels: P
         ) from error
 
 
-def _jpeg_slide(path: Path, spacing: float | None, pixels: Pixels) -> tuple[Slide | None, str]:
+def _jpeg_slide(
+    path: Path, spacing: float | None, pixels: Pixels, reader: ReaderName
+) -> tuple[Slide | None, str]:
     """The slide as the fast reader gives it, or why it does not."""
     from histopress.data.damaged_slide import is_tiff
     from histopress.data.jpeg_slide import JpegSlide
@@ -300,6 +303,6 @@ def _jpeg_slide(path: Path, spacing: float | None, pixels: Pixels) -> tuple[Slid
     if not is_tiff(path):
         return None, "it is no TIFF"
     try:
-        return JpegSlide(path, spacing, pixels), ""
+        return JpegSlide(path, spacing, pixels, reader), ""
     except OtherLayoutError as error:
         return None, str(error)

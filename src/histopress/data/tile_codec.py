@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -57,24 +57,51 @@ class TileCodec(Protocol):
             TileDamage: it cannot be decoded without errors, or is of another size.
         """
 
+    def decode_many(self, tiles: Sequence[bytes], scale: int = 1) -> list[NDArray[np.uint8] | TileDamage]:
+        """Many compressed tiles -> pixels of each, or why there are none."""
 
-def codec_of(level: TiledLevel, first: bytes) -> TileCodec:
+
+def codec_of(level: TiledLevel, first: bytes, gpu: bool = False) -> TileCodec:
     """The codec for the tiles of a level.
 
     Args:
         level: of the TIFF.
         first: any tile of it, to see whether its coding is what the directory says.
+        gpu: have a GPU decode JPEG.
 
     Raises:
         OtherLayoutError: the coding is one whose colours or sizes could be got wrong.
     """
     try:
-        return JpegTiles(level, first) if level.compression == JPEG else Jpeg2000Tiles(level, first)
+        if level.compression != JPEG:
+            return Jpeg2000Tiles(level, first)
+        if gpu:
+            from histopress.data.tile_codec_gpu import GpuJpegTiles
+
+            return GpuJpegTiles(level, first)
+        return JpegTiles(level, first)
     except (IndexError, struct.error) as error:
         raise OtherLayoutError("its first tile has no sound header") from error
 
 
-class JpegTiles:
+class _OneByOne:
+    """Decodes many tiles one after the other."""
+
+    def decode(self, data: bytes, scale: int = 1) -> NDArray[np.uint8]:
+        raise NotImplementedError
+
+    def decode_many(self, tiles: Sequence[bytes], scale: int = 1) -> list[NDArray[np.uint8] | TileDamage]:
+        """See `TileCodec.decode_many`."""
+        found: list[NDArray[np.uint8] | TileDamage] = []
+        for data in tiles:
+            try:
+                found.append(self.decode(data, scale))
+            except TileDamage as damage:
+                found.append(damage)
+        return found
+
+
+class JpegTiles(_OneByOne):
     """JPEG by libjpeg-turbo, strictly: an error in the middle of a tile is an error, not grey pixels.
 
     Tiles of a TIFF are abbreviated streams: their tables are put in front of them, and an Adobe marker that
@@ -93,6 +120,10 @@ class JpegTiles:
         self._start = START + adobe + tables
         _check_jpeg(level, first, transform)
 
+    def stream(self, data: bytes) -> bytes:
+        """A tile as a JPEG stream of its own, with tables and colours."""
+        return self._start + data[2:]
+
     def decode(self, data: bytes, scale: int = 1) -> NDArray[np.uint8]:
         """See `TileCodec.decode`."""
         import simplejpeg
@@ -100,7 +131,7 @@ class JpegTiles:
         height, width = self.tile.height // scale, self.tile.width // scale
         try:
             pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-                self._start + data[2:], "RGB", min_height=height, min_width=width, min_factor=scale
+                self.stream(data), "RGB", min_height=height, min_width=width, min_factor=scale
             )
         except ValueError as error:
             raise TileDamage(f"JPEG: {error}") from error
@@ -134,7 +165,7 @@ def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + length
 
 
-class Jpeg2000Tiles:
+class Jpeg2000Tiles(_OneByOne):
     """JPEG 2000 by OpenJPEG; a scale leaves out fine wavelets: each px lies on the first of its block."""
 
     name = "JPEG 2000"

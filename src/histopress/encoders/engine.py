@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import EncoderError, HistopressError
 from histopress.encoders.encoder import Encoder, NetworkEncoder, check_tiles, encode, pick_device
-from histopress.encoders.engine_batches import Workplace, using_threads
+from histopress.encoders.engine_batches import PART, Workplace, using_threads
 from histopress.encoders.engine_cache import EngineChoice, cache_folder, question, remembered
 from histopress.encoders.engine_probe import Run, agreement, probe_tiles, seconds_per_tile
 from histopress.encoders.engine_ways import BACKENDS, FAULTS, ways
@@ -28,8 +28,6 @@ GAIN = 1.1
 
 GPU_BATCH = 256
 EXACT_BATCH = 64
-THREAD_BATCH, FEW_THREADS = 16, 8
-"""Tiles for each thread of a CPU, so that maps fit into its cache; half of it where threads are many."""
 
 
 class Engine:
@@ -154,8 +152,7 @@ class _Finder:
         self.encoder, self.network, self.device, self.threads, self.probe = (
             encoder, network, device, threads, probe,
         )  # fmt: skip
-        share = THREAD_BATCH if threads <= FEW_THREADS else THREAD_BATCH // 2
-        self.batch = GPU_BATCH if device.type == "cuda" else share * threads
+        self.batch = GPU_BATCH if device.type == "cuda" else PART * threads
         self.built: dict[tuple[str, str, int], Run] = {}
 
     def choose(self, tried: list[tuple[str, list[str]]]) -> EngineChoice:

@@ -15,6 +15,10 @@ from histopress.encoders.engine_gpu import exact_kernels
 from histopress.encoders.engine_probe import Run
 from histopress.encoders.network import ImageNetwork
 
+PART = 16
+"""Tiles that a thread of a CPU computes at once, so that maps fit into its cache; the same for any number of
+threads, and so are codes."""
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -56,7 +60,7 @@ def side_by_side(run: Run, place: Workplace) -> Run:
     Threads that compute a layer together wait for each other at its end; beside other work that costs far
     more than the work itself. Alone, each also gives the same bits however many others there are.
     """
-    part = max(1, place.batch // place.threads)
+    part = min(PART, place.batch)
     pool = ThreadPoolExecutor(place.threads, thread_name_prefix="histopress-engine")
 
     def run_alone(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
