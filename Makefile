@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo check test slow docs bench clean
+.PHONY: setup demo check test slow docs bench bench-quality clean
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,7 +39,11 @@ slow: $(VENV)/.test             ## the tests that take minutes
 docs: $(VENV)/.core             ## reference pages of the verbs, made from their help
 	$(BIN)/python docs/make_reference.py
 
-bench: $(VENV)/.core            ## benchmarks on real pictures: make bench DATA=folder; results as JSON
+bench: $(VENV)/.test            ## speed and size beside other tools: make bench DATA=folder [ARGS="--quick --only reading"]
+	$(BIN)/python benchmarks/side_by_side.py --data $(DATA)/wsi/cmu-1-small-region.svs \
+		--work build/bench --peers build/peers $(ARGS)
+
+bench-quality: $(VENV)/.core    ## quality on real pictures: make bench-quality DATA=folder; results as JSON
 	$(BIN)/python benchmarks/planted_tumour.py --data $(DATA)/oral_oscc \
 		--nic $(DATA)/nic_encoder_weights/encoder_multitask-4.h5 --work build/planted
 
