@@ -3,7 +3,7 @@
 Slides are mosaics of real pictures (oral mucosa, 400x: normal and squamous cell carcinoma) in an irregular
 outline on white glass, stored as pyramidal JPEG TIFF. In a positive slide a stated share of the pictures is
 carcinoma. Pictures for train, tuning and test slides are disjoint. Encoders and heads are compared on equal
-slides; the test part is looked at once. `make bench DATA=folder` runs it.
+slides; the test part is looked at once. `make bench-quality DATA=folder` runs it.
 
 The pictures' true scale is not known. They are declared to be 1 um/px, where their nuclei have a plausible
 size. Slides of one part share pictures, so intervals (over slides) are narrower than for that many patients.
