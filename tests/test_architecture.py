@@ -45,7 +45,7 @@ HOMES = {
     "shapely": [],
     "skimage": [],
     "cv2": [],
-    "torchvision": [],
+    "torchvision": ["data/tile_codec_gpu.py"],
 }
 DRAWERS = {"utils", "util", "misc", "helpers", "helper", "common", "manager", "tools", "stuff"}
 

@@ -22,7 +22,7 @@ from histopress.core.geometry import Box, Lattice, Size, Spacing
 from histopress.data.damage import Damage
 from histopress.data.jpeg_slide import JpegSlide
 from histopress.data.openslide_slide import OpenSlideSlide
-from histopress.data.slide import Pixels, open_slide
+from histopress.data.slide import Pixels, ReaderName, open_slide
 from histopress.data.tile_plan import PlannedCells
 from histopress.data.tiles import lay_lattice, read_tiles, select_cells
 from histopress.data.tissue import TissueRecipe, mask_slide
@@ -304,10 +304,10 @@ def test_colours_that_are_stated_twice_go_to_openslide(tmp_path: Path) -> None:
         assert "stated twice" in slide.facts.extra["read by OpenSlide because"]
 
 
-def damage(path: Path, number: int, how: Callable[[bytes], bytes]) -> Path:
-    """Change the bytes of one tile of level 0; its length stays."""
+def damage(path: Path, number: int, how: Callable[[bytes], bytes], level: int = 0) -> Path:
+    """Change the bytes of one tile of a level; its length stays."""
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
+        page = tiff.pages[level]
         offset, length = page.dataoffsets[number], page.databytecounts[number]
     with path.open("r+b") as file:
         file.seek(offset)
@@ -382,3 +382,28 @@ def test_reading_a_closed_slide_is_an_error(tmp_path: Path) -> None:
     slide.close()
     with pytest.raises(UnreadableSlideError, match="was closed"):
         slide.read(Box(0, 0, 10, 8), slide.spacing)
+
+
+@pytest.mark.parametrize("number", [0, 5, 8])
+def test_damage_in_any_one_tile_leaves_the_slide_to_the_fast_reader(tmp_path: Path, number: int) -> None:
+    """Which tile the reader looks at first, to see how tiles are coded, must not matter."""
+    path = written(tmp_path / "a.tif", 700, 700)
+    with open_slide(damage(path, number, DAMAGES["zeros"])) as slide:
+        assert isinstance(slide, JpegSlide)
+
+
+@pytest.mark.parametrize("reader", ["auto", "openslide"])
+def test_damage_is_white_or_tissue_to_a_mask_as_is_asked(tmp_path: Path, reader: ReaderName) -> None:
+    path = tmp_path / "a.tif"
+    glass = np.full((1024, 1280, 3), 244, np.uint8)
+    write_slide(path, Size(1280, 1024), Spacing(0.5, 0.5), glass, factor=4)
+    with tifffile.TiffFile(path) as tiff:
+        levels = len(tiff.pages)
+    for level in range(levels):
+        damage(path, 0, DAMAGES["zeros"], level)
+    with open_slide(path, reader=reader) as slide:
+        with pytest.raises(UnreadableSlideError, match="cannot be decoded"):
+            mask_slide(slide, TissueRecipe())
+        assert not mask_slide(slide, TissueRecipe(), "white").mask.any()
+        found = mask_slide(slide, TissueRecipe(), "skip").mask
+    assert found[:8, :8].all(), "what cannot be seen has to be looked at closely"

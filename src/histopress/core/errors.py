@@ -20,6 +20,10 @@ class UnreadableSlideError(SlideError):
     """The file cannot be opened, or its pixels cannot be decoded."""
 
 
+class CutOffError(UnreadableSlideError):
+    """The file ends before its pixels do: a broken copy rather than a damaged part."""
+
+
 class SpacingError(SlideError):
     """The size of a pixel is missing or outside 0.05 to 5 um/px."""
 

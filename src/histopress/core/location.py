@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.request import url2pathname
 
 from histopress.core.errors import HistopressError, MissingExtraError, RemoteError
 
@@ -81,9 +80,12 @@ class Url:
             return str(store.ukey(path))
 
     def modified(self) -> int:
-        """When it was last written, ns since 1970."""
+        """When it was last written, ns since 1970; 0 where the store does not tell."""
         with self._store() as (store, path):
-            return int(store.modified(path).timestamp() * 1e9)
+            try:
+                return int(store.modified(path).timestamp() * 1e9)
+            except NotImplementedError:
+                return 0
 
     def files(self) -> list[Url]:
         """The files in this folder, sorted; not those in subfolders."""
@@ -126,7 +128,8 @@ class Url:
         """The file system of fsspec, and the path in it; its errors in our words."""
         if not find_spec("fsspec"):
             raise MissingExtraError(
-                f"{self} needs fsspec, which is not installed; pip install 'histopress[cluster]' {self._driver}"
+                f"{self} needs fsspec, which is not installed; "
+                f"pip install 'histopress[cluster]' {self._driver}"
             )
         from fsspec.core import url_to_fs
 
@@ -169,11 +172,17 @@ def location(text: str | Location) -> Location:
     if found is None:
         return Path(text)
     if found[1].lower() in ("file", "local"):
+        from urllib.request import url2pathname
+
         return Path(url2pathname(text[found.end() :]))
     return Url(text)
 
 
-def state_of(file: Location) -> tuple[int | str, ...]:
+State = tuple[int | str, ...]
+"""See `state_of`."""
+
+
+def state_of(file: Location) -> State:
     """What changes when the file does, such as its size and time; nothing where there is none."""
     if not file.exists():
         return ()

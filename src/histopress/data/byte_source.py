@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from histopress.core.errors import UnreadableSlideError
+from histopress.core.errors import CutOffError, UnreadableSlideError
 from histopress.core.location import Location, Url
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class FileBytes:
     def _range(self, start: int, count: int) -> bytes:
         found = self._pread(start, count)
         if len(found) < count:
-            raise UnreadableSlideError(cut_off(self.path, start + count, os.fstat(self._file).st_size))
+            raise CutOffError(cut_off(self.path, start + count, os.fstat(self._file).st_size))
         return found
 
     def _pread(self, start: int, count: int) -> bytes:
@@ -108,7 +108,7 @@ class RemoteBytes:
         first, data = next((f, d) for (f, n), d in held.items() if f <= start and start + count <= f + n)
         found = data[start - first : start - first + count]
         if len(found) < count:
-            raise UnreadableSlideError(cut_off(self.url, start + count, self.url.size()))
+            raise CutOffError(cut_off(self.url, start + count, self.url.size()))
         return found
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ def joined(ranges: Sequence[Range], gap: int = GAP, largest: int = LARGEST) -> l
 
 
 class RemoteFile(io.RawIOBase):
-    """A file in an object store for parsers, which jump back and forth in it: blocks are read once and kept."""
+    """A file in an object store for parsers, which jump back and forth: blocks are read once and kept."""
 
     def __init__(self, url: Url) -> None:
         self.name = url.name

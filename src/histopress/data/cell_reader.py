@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from histopress.core.errors import UnreadableSlideError
+from histopress.core.errors import CutOffError, UnreadableSlideError
 from histopress.core.geometry import Lattice, Spacing
 from histopress.data.damage import BadTile, Damage
 
@@ -57,10 +57,11 @@ class OneByOne:
             row, col = map(int, self._cells[number])
             try:
                 pixels[number - start] = self._slide.read(self._lattice.box(row, col), spacing)
+            except CutOffError:
+                raise
             except UnreadableSlideError as error:
                 if damage.on_bad_tile == "fail":
                     raise
                 pixels[number - start] = WHITE
-                box = self._lattice.box(row, col)
-                damage.add(self._slide.path, BadTile(0, round(box.x), round(box.y), str(error)), number)
+                damage.add(self._slide.path, BadTile.at(self._lattice.box(row, col), error), number)
         return pixels

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
 
+from histopress.core.geometry import Box
+
 log = logging.getLogger(__name__)
 
 OnBadTile = Literal["fail", "white", "skip"]
@@ -21,13 +23,22 @@ class BadTile:
         level: of the slide.
         x: upper left corner, px of the level.
         y: likewise.
+        width: px of the level.
+        height: px of the level.
         reason: what the decoder says.
     """
 
     level: int
     x: int
     y: int
+    width: int
+    height: int
     reason: str
+
+    @classmethod
+    def at(cls, box: Box, error: Exception) -> BadTile:
+        """A box of level 0 that cannot be read, whatever the tiles are that it shows."""
+        return cls(0, round(box.x), round(box.y), round(box.width), round(box.height), str(error))
 
     def __str__(self) -> str:
         return f"the tile at x {self.x}, y {self.y} of level {self.level} cannot be decoded ({self.reason})"
@@ -50,10 +61,11 @@ class Damage:
         self.cells: set[int] = set()
         self._lock = Lock()
 
-    def add(self, where: object, tile: BadTile, cell: int) -> None:
-        """Note that a cell touches a bad tile; said once in the log."""
+    def add(self, where: object, tile: BadTile, cell: int | None = None) -> None:
+        """Note a bad tile, and a cell that touches it; each tile is said once in the log."""
         with self._lock:
             if tile not in self.tiles:
                 log.warning("%s: %s", where, tile)
             self.tiles.add(tile)
-            self.cells.add(self.first + cell)
+            if cell is not None:
+                self.cells.add(self.first + cell)

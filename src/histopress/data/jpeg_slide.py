@@ -19,7 +19,8 @@ from histopress.core.errors import UnreadableSlideError
 from histopress.core.geometry import Lattice, Size
 from histopress.core.location import Location
 from histopress.data.byte_source import ByteSource, open_bytes, open_file
-from histopress.data.damage import BadTile
+from histopress.data.damage import BadTile, Damage
+from histopress.data.resample import Reader
 from histopress.data.slide import RGB, WHITE, Pixels, ReaderName, Slide
 from histopress.data.source import Source
 from histopress.data.tiff_layout import OtherLayoutError, TiffLayout, TiledLevel, read_layout
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 NAME = "histopress"
 
 GetTiles = Callable[[Sequence[Place]], dict[Place, Tile]]
+
+LOOKS = 5
+"""Tiles of a level that are looked at, at most, to see how its tiles are coded."""
 
 CACHE_BYTES = 16 << 20
 """Decoded tiles kept per open slide and source for reads here and there."""
@@ -91,9 +95,14 @@ class JpegSlide(Slide):
         present = np.argwhere(level.counts > 0)
         if not len(present):
             raise OtherLayoutError("one of its levels holds no pixels at all")
-        row, col = present[len(present) // 2]
-        (first,) = self._bytes.read([level.range_of((int(row), int(col)))])
-        return codec_of(level, first, gpu=self.reader == "nvjpeg")
+        reasons = []
+        for row, col in present[np.linspace(0, len(present) - 1, LOOKS, dtype=int)]:
+            (tile,) = self._bytes.read([level.range_of((int(row), int(col)))])
+            try:
+                return codec_of(level, tile, gpu=self.reader == "nvjpeg")
+            except OtherLayoutError as error:  # perhaps just this tile is damaged
+                reasons.append(error)
+        raise reasons[0]
 
     def _all_sources(self, layout: TiffLayout) -> list[Source]:
         found = []
@@ -124,6 +133,25 @@ class JpegSlide(Slide):
 
     def _read_source(self, source: Source, x: int, y: int, size: Size) -> RGB:
         return self.assemble(source, self._cache(source).get, x, y, size)
+
+    def _reader_of(self, source: Source, damage: Damage) -> Reader:
+        if damage.on_bad_tile == "fail":
+            return partial(self._read_source, source)
+        cache = self._cache(source)
+
+        def sound(places: Sequence[Place]) -> dict[Place, Tile]:
+            tiles = cache.get(places)
+            for found in self.whiten(source, tiles).values():
+                damage.add(self.path, found)
+            return tiles
+
+        return partial(self.assemble, source, sound)
+
+    def whiten(self, source: Source, tiles: dict[Place, Tile]) -> dict[Place, BadTile]:
+        """Put white in the place of damaged tiles; tells which they were."""
+        bad = {place: tile for place, tile in tiles.items() if isinstance(tile, TileDamage)}
+        tiles.update(dict.fromkeys(bad, self.white_tile(source)))
+        return {place: self.bad_tile(source, place, tile) for place, tile in bad.items()}
 
     def _cache(self, source: Source) -> TileCache:
         with self._lock:
@@ -175,7 +203,8 @@ class JpegSlide(Slide):
     def bad_tile(self, source: Source, place: Place, damage: TileDamage) -> BadTile:
         """A damaged tile, as it is reported."""
         tile = self._tiled[source.level].tile
-        return BadTile(source.level, place[1] * tile.width, place[0] * tile.height, str(damage))
+        x, y = place[1] * tile.width, place[0] * tile.height
+        return BadTile(source.level, x, y, tile.width, tile.height, str(damage))
 
     def damaged(self, source: Source, place: Place, damage: TileDamage) -> UnreadableSlideError:
         """The error for a damaged tile."""
@@ -212,7 +241,7 @@ class JpegSlide(Slide):
         ]
 
     def _needs_mean(self, source: Source, place: Place) -> bool:
-        """Whether a tile is to be decoded whole and averaged: always when exact, else at the level's edges."""
+        """Whether a tile is to be decoded whole and averaged: always when exact, else at the edges."""
         if source.scale == 1:
             return False
         level = self._tiled[source.level]

@@ -69,7 +69,7 @@ def write_mask(path: Path, stem: Path, recipe: MaskRecipe) -> TissueMask:
     from histopress.data.tissue import mask_slide
 
     with open_slide(path, recipe.spacing) as slide:
-        mask = mask_slide(slide, recipe.tissue)
+        mask = mask_slide(slide, recipe.tissue, on_bad_tile="skip")
         overlay = draw_overlay(slide, mask)
         write_geojson(mask, stem.with_name(f"{stem.name}.mask.geojson"), slide.spacing, slide.size)
     write_png(mask, stem.with_name(f"{stem.name}.mask.png"))
@@ -82,7 +82,9 @@ def draw_overlay(slide: Slide, mask: TissueMask) -> RGB:
     import numpy as np
     from scipy import ndimage
 
-    picture = slide.overview(OVERVIEW_PX)
+    from histopress.data.damage import Damage
+
+    picture = slide.overview(OVERVIEW_PX, Damage("white"))
     rows, cols = (
         np.minimum(((np.arange(n) + 0.5) * full * um / n / own).astype(int), last - 1)
         for n, full, um, own, last in zip(

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from histopress.core.errors import SpacingError, UnreadableSlideError
+from histopress.core.errors import CutOffError, SpacingError, UnreadableSlideError
 from histopress.core.geometry import PLAUSIBLE_SPACING, Box, Size, Spacing
 from histopress.core.location import Location, Url, location
+from histopress.data.damage import BadTile, Damage
 from histopress.data.resample import Reader, resample
 from histopress.data.slide_facts import Level, SlideFacts
 from histopress.data.source import Source
@@ -115,8 +116,12 @@ class Slide(ABC):
         stored = self.spacing
         return self._picture(box, box.size_at(stored, spacing))
 
-    def thumbnail(self, spacing: Spacing) -> RGB:
+    def thumbnail(self, spacing: Spacing, damage: Damage | None = None) -> RGB:
         """The whole slide at a spacing, read block by block.
+
+        Args:
+            spacing: um/px.
+            damage: told of what cannot be decoded, which is white then; without, it is an error.
 
         Returns:
             (height, width, 3) uint8: as many pixels of exactly this spacing as it takes to cover the slide,
@@ -130,13 +135,18 @@ class Slide(ABC):
         tiny = 1e-6
         cols = max(1, math.ceil(self.size.width / step_x - tiny))
         rows = max(1, math.ceil(self.size.height / step_y - tiny))
-        return self._picture(Box(0.0, 0.0, cols * step_x, rows * step_y), Size(cols, rows))
+        return self._picture(Box(0.0, 0.0, cols * step_x, rows * step_y), Size(cols, rows), damage)
 
-    def overview(self, longest: int) -> RGB:
-        """The whole slide, its longer side at most so many px; needs no spacing, as it is for eyes only."""
+    def overview(self, longest: int, damage: Damage | None = None) -> RGB:
+        """The whole slide, its longer side at most so many px; needs no spacing, as it is for eyes only.
+
+        Args:
+            longest: px.
+            damage: as for `thumbnail`.
+        """
         factor = max(1.0, max(self.size.shape) / longest)
         wanted = Size(max(1, round(self.size.width / factor)), max(1, round(self.size.height / factor)))
-        return self._picture(Box.whole(self.size), wanted)
+        return self._picture(Box.whole(self.size), wanted, damage)
 
     def stored(self, level: int, x: int, y: int, size: Size) -> RGB:
         """Pixels of one level as they are stored, white outside of it; needs no spacing.
@@ -147,7 +157,8 @@ class Slide(ABC):
             y: px of the level.
             size: px of the level.
         """
-        return self._within(Source.of(level, self.levels[level]), x, y, size)
+        source = Source.of(level, self.levels[level])
+        return white_around(partial(self._read_source, source), source.size, x, y, size)
 
     def cell_reader(self, lattice: Lattice, cells: NDArray[np.int32], memory: int) -> CellReader:
         """What reads many cells of this slide well.
@@ -172,9 +183,10 @@ class Slide(ABC):
         factor = max(1, round(ratio / source.downsample_x))
         return source.downsample_x * factor, source.downsample_y * factor
 
-    def _picture(self, box: Box, wanted: Size) -> RGB:
+    def _picture(self, box: Box, wanted: Size, damage: Damage | None = None) -> RGB:
         source = self._best_source(min(box.width / wanted.width, box.height / wanted.height))
-        return resample(partial(self._within, source), source.box(box), wanted)
+        read = self._reader_of(source, damage or Damage("fail"))
+        return resample(partial(white_around, read, source.size), source.box(box), wanted)
 
     def _best_source(self, ratio: float) -> Source:
         """The coarsest source that is not coarser than wanted, the stored one of equals."""
@@ -187,8 +199,21 @@ class Slide(ABC):
         """What pictures can be resampled from: here the stored levels."""
         return tuple(Source.of(number, level) for number, level in enumerate(self.levels))
 
-    def _within(self, source: Source, x: int, y: int, size: Size) -> RGB:
-        return white_around(partial(self._read_source, source), source.size, x, y, size)
+    def _reader_of(self, source: Source, damage: Damage) -> Reader:
+        """Gives pixels of a source, white where they cannot be decoded unless damage is to fail."""
+
+        def read(x: int, y: int, size: Size) -> RGB:
+            try:
+                return self._read_source(source, x, y, size)
+            except CutOffError:
+                raise
+            except UnreadableSlideError as error:
+                if damage.on_bad_tile == "fail":
+                    raise
+                damage.add(self.path, BadTile.at(source.shown(x, y, size), error))
+                return np.full((*size.shape, 3), WHITE, np.uint8)
+
+        return read
 
     def _read_source(self, source: Source, x: int, y: int, size: Size) -> RGB:
         """Pixels of a source, never asked for beyond it; raises UnreadableSlideError."""

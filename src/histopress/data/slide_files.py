@@ -33,9 +33,9 @@ def slide_id(path: str | Location) -> str:
 
 
 def find_slides(paths: Sequence[L]) -> list[L]:
-    """Files as they are named, and the slides in folders (of disks and stores), sorted; subfolders are not searched.
+    """Files as they are named, and the slides in folders of disks and stores, sorted.
 
-    A path that does not exist stays in the list, so that it fails with its reason.
+    Subfolders are not searched. A path that does not exist stays in the list, and fails with its reason.
 
     Raises:
         CohortError: a folder holds no slide, or two files would have the same id, and so the same output.

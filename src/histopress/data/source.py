@@ -35,6 +35,15 @@ class Source:
         size = Size(-(-level.size.width // scale), -(-level.size.height // scale))
         return cls(number, scale, size, level.downsample_x * scale, level.downsample_y * scale, ahead)
 
+    def shown(self, x: int, y: int, size: Size) -> Box:
+        """What some of its px show, in level-0 px."""
+        return Box(
+            x * self.downsample_x,
+            y * self.downsample_y,
+            size.width * self.downsample_x,
+            size.height * self.downsample_y,
+        )
+
     def box(self, box: Box) -> Box:
         """A box in level-0 px, in px of this source."""
         return Box(

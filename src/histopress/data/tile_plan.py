@@ -17,7 +17,7 @@ from histopress.data.slide import RGB, WHITE, white_around
 from histopress.data.slide_facts import Level
 from histopress.data.source import Source
 from histopress.data.tile_cache import Place, Tile, TileCache
-from histopress.data.tile_codec import SCALES, TileDamage
+from histopress.data.tile_codec import SCALES
 
 if TYPE_CHECKING:
     from histopress.data.jpeg_slide import JpegSlide
@@ -78,12 +78,9 @@ class PlannedCells:
         self, tiles: dict[Place, Tile], needed: dict[int, list[Place]], damage: Damage
     ) -> None:
         """Put white in the place of damaged tiles, and note which cells they touch."""
-        bad = {place: tile for place, tile in tiles.items() if isinstance(tile, TileDamage)}
-        for place, reason in bad.items():
-            if damage.on_bad_tile == "fail":
-                raise self._slide.damaged(self.source, place, reason)
-            tiles[place] = self._slide.white_tile(self.source)
-            found = self._slide.bad_tile(self.source, place, reason)
+        if damage.on_bad_tile == "fail":
+            return  # the tile fails where it is used
+        for place, found in self._slide.whiten(self.source, tiles).items():
             for number in (number for number, places in needed.items() if place in places):
                 damage.add(self._slide.path, found, number)
 

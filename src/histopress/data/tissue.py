@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.geometry import Lattice, Spacing
+from histopress.data.damage import BadTile, Damage, OnBadTile
 
 if TYPE_CHECKING:
     from histopress.data.slide import RGB, Slide
@@ -143,7 +144,32 @@ def look_stained(density: NDArray[np.float32], spacing: Spacing, recipe: TissueR
     return np.asarray(coloured & (colour > recipe.grey * calm.mean(axis=0)))
 
 
-def mask_slide(slide: Slide, recipe: TissueRecipe) -> TissueMask:
-    """Tissue of a slide, found on a thumbnail of it."""
-    spacing = Spacing.square(recipe.spacing)
-    return find_tissue(slide.thumbnail(spacing), spacing, recipe)
+def mask_slide(slide: Slide, recipe: TissueRecipe, on_bad_tile: OnBadTile = "fail") -> TissueMask:
+    """Tissue of a slide, found on a thumbnail of it.
+
+    Args:
+        slide: open.
+        recipe: thresholds and sizes.
+        on_bad_tile: what cannot be decoded is an error (fail), glass (white), or taken for tissue (skip), so
+            that it is looked at closely and then left out.
+
+    Raises:
+        UnreadableSlideError: the slide is damaged and that is to be an error, or it is cut off.
+    """
+    spacing, damage = Spacing.square(recipe.spacing), Damage(on_bad_tile)
+    found = find_tissue(slide.thumbnail(spacing, damage), spacing, recipe)
+    if on_bad_tile == "skip":
+        for tile in damage.tiles:
+            found.mask[_shown_by(tile, slide, spacing)] = True
+    return found
+
+
+def _shown_by(tile: BadTile, slide: Slide, spacing: Spacing) -> tuple[slice, slice]:
+    """The px of a thumbnail that a stored tile touches."""
+    level = slide.levels[tile.level]
+    down = level.downsample_y * slide.spacing.y / spacing.y
+    across = level.downsample_x * slide.spacing.x / spacing.x
+    return (
+        slice(math.floor(tile.y * down), math.ceil((tile.y + tile.height) * down)),
+        slice(math.floor(tile.x * across), math.ceil((tile.x + tile.width) * across)),
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import histopress
 from histopress.core.errors import GridError, NoTissueError, UnreadableSlideError
 from histopress.core.failures import stage
 from histopress.core.files import quick_hash
+from histopress.core.location import Location, State, Url, state_of
 from histopress.core.memory import resident_bytes
 from histopress.core.progress import Progress
 from histopress.core.recipe import digest, plain
@@ -28,13 +30,15 @@ from histopress.data.slide import Slide, open_slide
 from histopress.data.tiles import lay_lattice, read_tiles, select_cells
 from histopress.data.tissue import TissueMask, mask_slide
 from histopress.encoders.engine import Engine
+from histopress.encoders.engine_cache import cache_folder
 from histopress.grids import store
 from histopress.grids.compress import CompressRecipe, Resources
+from histopress.grids.early import EarlyMasks
 from histopress.grids.grid import GridHeader, SlideIdentity
 from histopress.grids.jobs import Job
 
-BATCH, GPU_BATCH = 64, 1024
-"""Tiles an encoder is given at once; they divide a chunk of the store, so that resuming changes no batch."""
+BATCH = 64
+"""Tiles an encoder is given at once, at least."""
 
 LEAST_MEMORY = 96 << 20
 """Bytes of pixels below which a budget cannot push."""
@@ -70,10 +74,21 @@ class Ready:
 
     job: Job
     slide: Slide
+    state: State
     header: GridHeader
     cells: NDArray[np.int32]
     tissue: NDArray[np.float32]
     held: ExitStack
+
+    def check_unchanged(self) -> None:
+        """Make sure that all pixels read so far are those of the file that was opened.
+
+        Raises:
+            UnreadableSlideError: its size or its time has changed.
+        """
+        if state_of(self.job.path) != self.state:
+            with stage("read"):
+                raise UnreadableSlideError(f"{self.job.path}: the file changed while it was read; run again")
 
     def close(self) -> None:
         """Let go of the slide and its lock."""
@@ -83,14 +98,35 @@ class Ready:
 class Compressor:
     """Compresses slides, one at a time, with one encoder into one folder."""
 
-    def __init__(self, engine: Engine, output: Path, recipe: CompressRecipe, resources: Resources) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        output: Location,
+        recipe: CompressRecipe,
+        resources: Resources,
+        *,
+        work: Path | None = None,
+        early: EarlyMasks | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            engine: that encodes.
+            output: folder of the grids.
+            recipe: settings that shape the grids.
+            resources: settings that do not.
+            work: folder for unfinished grids; see `work_folder` for where it is otherwise.
+            early: masks that are being made.
+        """
         self.engine = engine
         self.output = output
+        self.work = work or work_folder(output)
         self.recipe = recipe
         self.resources = resources
         self.slides_left = 1
+        self._early = early or {}
         self._tiles_of_slides: list[int] = []
-        self._batch = min(store.CHUNK, BATCH if engine.choice.device == "cpu" else GPU_BATCH)
+        self._batch = _batch_for(engine)
         self._memory = max(LEAST_MEMORY, (int(resources.memory * 1e9) - resident_bytes()) // 2)
 
     def get_ready(self, job: Job, wait: bool = True) -> Ready | Done:
@@ -106,19 +142,19 @@ class Compressor:
         """
         with ExitStack() as held:
             with stage("open"):
-                slide = held.enter_context(self._open(job))
-                work = self.output / WORK
-                work.mkdir(exist_ok=True)
-                lock = FileLock(work / f"{job.slide}.lock", timeout=-1 if wait else 0, thread_local=False)
-                held.enter_context(lock)
+                state = state_of(job.path)
+                slide = held.enter_context(self.opened(job))
+                self.work.mkdir(parents=True, exist_ok=True)
+                lock = self.work / f"{job.slide}.lock"
+                held.enter_context(FileLock(lock, timeout=-1 if wait else 0, thread_local=False))
                 header = self._header(job, slide)
                 known = self._tiles_on_disk(job, header)
                 self._sweep(job, finished=known is not None)
             if known is not None:
                 return Done(known, skipped=True)
             with stage("mask"):
-                cells, tissue = self._cells(job, slide, header)
-            return Ready(job, slide, header, cells, tissue, held.pop_all())
+                cells, tissue = self._cells(job, slide, state, header)
+            return Ready(job, slide, state, header, cells, tissue, held.pop_all())
 
     def compress(self, ready: Ready | Done, bar: Progress) -> Done:
         """Encode the cells of a slide and store its grid.
@@ -137,7 +173,8 @@ class Compressor:
             self._expect(len(ready.cells), bar)
             return self._encoded(ready, bar)
 
-    def _open(self, job: Job) -> Slide:
+    def opened(self, job: Job) -> Slide:
+        """The slide of a job, as the recipe wants it read."""
         return open_slide(job.path, job.spacing, self.recipe.reader, self.recipe.pixels)
 
     def _header(self, job: Job, slide: Slide) -> GridHeader:
@@ -177,9 +214,9 @@ class Compressor:
             if self.resources.overwrite:
                 return None
             raise
-        if found.identity == header.identity:
+        if found.identity == header.identity and not (found.damage and _is_newer(job.path, path)):
             return store.count_tiles(path)
-        if self.resources.overwrite:
+        if self.resources.overwrite or found.identity == header.identity:
             return None
         raise GridError(
             f"{path} was made with other settings ({_difference(found, header)}); "
@@ -188,15 +225,16 @@ class Compressor:
 
     def _sweep(self, job: Job, finished: bool) -> None:
         """Remove what a killed process left of this slide, which is ours alone now."""
-        for partial in self.output.glob(f".{job.slide}.grid.zarr.*.partial.zip"):
-            partial.unlink(missing_ok=True)
+        if isinstance(self.output, Path):
+            for partial in self.output.glob(f".{escape(job.slide)}.grid.zarr.*.partial.zip"):
+                partial.unlink(missing_ok=True)
         if finished:
-            shutil.rmtree(self.output / WORK / job.slide, ignore_errors=True)
+            shutil.rmtree(self.work / job.slide, ignore_errors=True)
 
     def _cells(
-        self, job: Job, slide: Slide, header: GridHeader
+        self, job: Job, slide: Slide, state: State, header: GridHeader
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        mask = self._mask(job, slide)
+        mask = self._mask(job, slide, state)
         cells, tissue = select_cells(mask, header.lattice, slide.spacing, self.recipe.tissue_share)
         if not len(cells):
             raise NoTissueError(
@@ -205,41 +243,58 @@ class Compressor:
             )
         return cells, tissue
 
-    def _mask(self, job: Job, slide: Slide) -> TissueMask:
-        if job.mask is None:
-            return mask_slide(slide, self.recipe.tissue)
-        return read_mask(job.mask, slide.size, slide.spacing)
+    def _mask(self, job: Job, slide: Slide, state: State) -> TissueMask:
+        if job.mask is not None:
+            return read_mask(job.mask, slide.size, slide.spacing)
+        if job.slide in self._early:
+            seen, mask = self._early.pop(job.slide).result()
+            if seen == state:
+                return mask
+        return mask_slide(slide, self.recipe.tissue, self.recipe.on_bad_tile)
 
     def _encoded(self, ready: Ready, bar: Progress) -> Done:
-        job, before = ready.job, ready.job.path.stat()
+        job = ready.job
         with stage("write"):
             writer = store.GridWriter(
-                self.output / WORK / job.slide, ready.header, ready.cells, ready.tissue, self.engine.card.dim
+                self.work / job.slide,
+                ready.header,
+                ready.cells,
+                ready.tissue,
+                self.engine.card.dim,
+                source=ready.state,
             )
         damage = Damage(self.recipe.on_bad_tile, first=writer.rows_done)
         bar.advance(writer.rows_done)
-        clock = _Clock()
+        clock = Clock()
         with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
             written: Future[None] | None = None
-            for codes in self._codes(ready, writer.rows_done, damage, clock):
+            for codes in self.codes(ready, writer.rows_done, damage, clock):
                 if written:
                     written.result()
+                ready.check_unchanged()
                 written = pool.submit(_append, writer, codes, damage)
                 bar.advance(len(codes), note=job.slide)
             if written:
                 written.result()
-        after = job.path.stat()
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise UnreadableSlideError(f"{job.path}: the file changed while it was read; run again")
-        suffix = store.FOLDER_SUFFIX if self.resources.folders else store.SUFFIX
+        ready.check_unchanged()
+        path = self.output / f"{job.slide}{store.FOLDER_SUFFIX if self.resources.folders else store.SUFFIX}"
         with stage("write"):
-            left_out = writer.finish(self.output / f"{job.slide}{suffix}")
+            left_out = writer.finish(path)
+            store.discard_twin(path)
         return Done(len(ready.cells) - left_out, False, left_out, clock.encoding, clock.waiting)
 
-    def _codes(
-        self, ready: Ready, first: int, damage: Damage, clock: _Clock
-    ) -> Iterator[NDArray[np.float32]]:
-        """Codes in chunks as the store wants them, from batches that divide a chunk."""
+    def codes(self, ready: Ready, first: int, damage: Damage, clock: Clock) -> Iterator[NDArray[np.float32]]:
+        """Codes in chunks as the store wants them, from batches that divide a chunk.
+
+        Args:
+            ready: slide, lattice and cells.
+            first: number of the first cell that is encoded, a multiple of `store.CHUNK`.
+            damage: told of what cannot be decoded.
+            clock: told of how long it takes.
+
+        Yields:
+            (store.CHUNK, dim) float32; the last has what is left.
+        """
         tiles = read_tiles(
             ready.slide,
             ready.header.lattice,
@@ -266,7 +321,7 @@ class Compressor:
         bar.expect(round(sum(seen) + sum(seen) / len(seen) * (self.slides_left - 1)))
 
 
-class _Clock:
+class Clock:
     """Adds up how long the encoder works, and how long it waits."""
 
     def __init__(self) -> None:
@@ -288,9 +343,32 @@ class _Clock:
                 start = time.perf_counter()
 
 
+def _is_newer(slide: Location, grid: Location) -> bool:
+    """Whether a slide was touched since its grid was made, be it by a copy that keeps the older time."""
+    made = grid.modified() if isinstance(grid, Url) else grid.stat().st_mtime_ns
+    if isinstance(slide, Url):
+        return slide.modified() > made
+    found = slide.stat()
+    return max(found.st_mtime_ns, found.st_ctime_ns) > made
+
+
+def work_folder(output: Location) -> Path:
+    """Where what is not whole yet lies: beside grids on a disk; for those in a store, in the user's cache."""
+    if isinstance(output, Url):
+        return cache_folder() / "unfinished" / digest(str(output))
+    return output / WORK
+
+
 def _append(writer: store.GridWriter, codes: NDArray[np.float32], damage: Damage) -> None:
     with stage("write"):
         writer.append(codes, damage)
+
+
+def _batch_for(engine: Engine) -> int:
+    """Tiles an engine is given at once: enough for all its threads; a power of two, as it divides a chunk."""
+    if engine.choice.device != "cpu":
+        return store.CHUNK
+    return min(store.CHUNK, max(BATCH, 1 << (engine.choice.batch - 1).bit_length()))
 
 
 def _difference(found: GridHeader, wanted: GridHeader) -> str:

@@ -36,4 +36,4 @@ def _mask(job: Job, recipe: CompressRecipe) -> tuple[State, TissueMask]:
 
     state = state_of(job.path)
     with open_slide(job.path, job.spacing, recipe.reader, recipe.pixels) as slide:
-        return state, mask_slide(slide, recipe.tissue)
+        return state, mask_slide(slide, recipe.tissue, recipe.on_bad_tile)

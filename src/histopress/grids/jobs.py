@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 
+from histopress.core.errors import CohortError
+from histopress.core.location import Location, Url, location
 from histopress.data.slide_files import find_slides, slide_id
 from histopress.data.tables import is_table
 
@@ -16,30 +18,37 @@ class Job:
     """One slide to compress."""
 
     slide: str
-    path: Path
+    path: Location
     spacing: float | None
     mask: Path | None
 
 
-def find_jobs(paths: Sequence[Path], spacing: float | None, masks: Path | None) -> list[Job]:
+def find_jobs(paths: Sequence[Location], spacing: float | None, masks: Path | None) -> list[Job]:
     """Slides, folders and cohort tables -> one job a slide.
 
     Args:
-        paths: slides, folders of slides, and cohort tables (.csv, .tsv, .parquet).
+        paths: slides and folders of slides, on disks and in object stores; cohort tables (.csv, .tsv,
+            .parquet) on disks.
         spacing: um/px for slides whose cohort row gives none.
         masks: folder of masks for slides whose cohort row gives none.
 
     Raises:
         CohortError: a table has problems, or two slides share an id.
     """
-    tables = [p for p in paths if is_table(p)]
+    tables = [_on_disk(p) for p in paths if is_table(p)]
     jobs = [
         Job(slide_id(path), path, spacing, _mask_beside(masks, slide_id(path)))
-        for path in find_slides([p for p in paths if p not in tables])
+        for path in find_slides([p for p in paths if not is_table(p)])
     ]
     for table in tables:
         jobs += _jobs_of_cohort(table, spacing, masks)
     return jobs
+
+
+def _on_disk(table: Location) -> Path:
+    if isinstance(table, Url):
+        raise CohortError(str(table), ["a cohort table must lie on a disk; copy it, the slides may stay"])
+    return table
 
 
 def _jobs_of_cohort(table: Path, spacing: float | None, masks: Path | None) -> list[Job]:
@@ -51,7 +60,7 @@ def _jobs_of_cohort(table: Path, spacing: float | None, masks: Path | None) -> l
         jobs.append(
             Job(
                 slide=row["slide"],
-                path=Path(row["path"] or row["slide"]),
+                path=location(row["path"] or row["slide"]),
                 spacing=spacing if own_spacing is None or isnan(own_spacing) else float(own_spacing),
                 mask=Path(own_mask)
                 if isinstance(own_mask, str) and own_mask

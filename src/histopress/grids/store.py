@@ -11,20 +11,24 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore, ZipStore
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from histopress.core import recipe
 from histopress.core.errors import GridError, UnreadableSlideError
 from histopress.core.files import whole, write_whole
+from histopress.core.location import Location, Url
+from histopress.data.byte_source import open_file
 from histopress.data.damage import BadTile, Damage
 from histopress.grids.grid import FeatureGrid, GridHeader
 
@@ -32,13 +36,25 @@ FORMAT = 1
 CHUNK = 1024
 SUFFIX = ".grid.zarr.zip"
 FOLDER_SUFFIX = ".grid.zarr"
+L = TypeVar("L", Path, Location)
+
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
-def grid_path(folder: Path, slide: str) -> Path:
+def grid_path(folder: L, slide: str) -> L:
     """Where the grid of a slide lies in a folder of grids: as a zip file, or else as a Zarr folder."""
     unzipped = folder / f"{slide}{FOLDER_SUFFIX}"
-    return unzipped if unzipped.is_dir() else folder / f"{slide}{SUFFIX}"
+    return unzipped if isinstance(unzipped, Path) and unzipped.is_dir() else folder / f"{slide}{SUFFIX}"
+
+
+def discard_twin(path: Location) -> None:
+    """Remove the other form of a grid that was just stored, the Zarr folder of a zip file or the reverse."""
+    if isinstance(path, Url):
+        return
+    if path.suffix == ".zip":
+        shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    else:
+        path.with_name(f"{path.name}.zip").unlink(missing_ok=True)
 
 
 def find_grids(folder: Path) -> list[Path]:
@@ -51,7 +67,7 @@ def is_grid(path: Path) -> bool:
     return not path.name.startswith(".") and path.name.endswith((SUFFIX, FOLDER_SUFFIX))
 
 
-def read_header(path: Path) -> GridHeader:
+def read_header(path: Location) -> GridHeader:
     """The header alone; cheap.
 
     Raises:
@@ -61,14 +77,14 @@ def read_header(path: Path) -> GridHeader:
         return _header(path, group)
 
 
-def count_tiles(path: Path) -> int:
+def count_tiles(path: Location) -> int:
     """How many tiles a stored grid has; cheap."""
     with _opened(path) as group:
         array = group["cells"]
         return int(array.shape[0]) if isinstance(array, zarr.Array) else 0
 
 
-def read_grid(path: Path) -> FeatureGrid:
+def read_grid(path: Location) -> FeatureGrid:
     """A whole stored grid.
 
     Raises:
@@ -105,9 +121,22 @@ class GridWriter:
         cells: NDArray[np.int32],
         tissue: NDArray[np.float32],
         dim: int,
+        *,
+        source: Sequence[int | str] = (),
     ) -> None:
-        """Begin, or resume when the work folder holds the same grid; anything else in it is discarded."""
+        """Begin, or resume when the work folder holds the same grid; anything else in it is discarded.
+
+        Args:
+            work: folder for what is not whole yet.
+            header: of the grid.
+            cells: (tiles, 2) row and col.
+            tissue: (tiles,) share of tissue.
+            dim: length of a code.
+            source: state of the slide's file; what was written from another state is discarded, as headers
+                do not tell every change, such as a damaged file that was copied again.
+        """
         self.work = work
+        self._source = list(source)
         self.tiles = len(cells)
         self._store = work / "grid.zarr"
         self._mark = work / "rows_done.json"
@@ -126,12 +155,14 @@ class GridWriter:
         if not self._mark.exists() or not self._store.is_dir():
             return {}
         mark: dict[str, Any] = json.loads(self._mark.read_text())
-        return mark if (mark["identity"], mark["tiles"]) == (identity, self.tiles) else {}
+        same = (mark["identity"], mark["tiles"], mark.get("source")) == (identity, self.tiles, self._source)
+        return mark if same else {}
 
     def _write_mark(self) -> None:
         mark = {
             "identity": self._identity,
             "tiles": self.tiles,
+            "source": self._source,
             "rows": self.rows_done,
             "left_out": sorted(self.left_out),
             "damage": [recipe.plain(tile) for tile in sorted(self.damage)],
@@ -163,8 +194,8 @@ class GridWriter:
             self.left_out |= damage.cells if damage.on_bad_tile == "skip" else set()
         self._write_mark()
 
-    def finish(self, path: Path) -> int:
-        """Move the whole grid to its place; a path that ends in `.zip` makes one file.
+    def finish(self, path: Location) -> int:
+        """Move the whole grid to its place; a path that ends in `.zip` makes one file, as an address does.
 
         Returns:
             How many cells were left out, as they touch damaged tiles.
@@ -179,13 +210,14 @@ class GridWriter:
                 f"{path.name}: every cell with tissue touches a part of the slide that cannot be decoded, "
                 f"such as {min(self.damage)}; copy the slide again from its source"
             )
-        if self.damage and not read_header(self._store).damage:
-            _admit(self._store, self.damage, sorted(self.left_out))
-        if path.suffix == ".zip":
-            _zip(self._store, path)
+        whole = _admit(self._store, self.damage, sorted(self.left_out)) if self.damage else self._store
+        if isinstance(path, Url):
+            _zip(whole, self.work / path.name)
+            path.upload(self.work / path.name)
+        elif path.suffix == ".zip":
+            _zip(whole, path)
         else:
-            shutil.rmtree(path, ignore_errors=True)
-            self._store.replace(path)
+            _move(whole, path)
         shutil.rmtree(self.work)
         return len(self.left_out)
 
@@ -207,25 +239,36 @@ def _create(
     group.create_array("tissue", data=tissue, chunks=(rows,), dimension_names=("tiles",))
 
 
-def _admit(store: Path, damage: set[BadTile], left_out: list[int]) -> None:
+def _admit(store: Path, damage: set[BadTile], left_out: list[int]) -> Path:
     """State the damage in the header of a grid, and take out the cells that touch it.
 
-    Makes the grid anew beside the old one and puts it in its place, so that it can be broken off anywhere.
+    Returns:
+        Where the grid is made anew, beside the old one, so that this can be broken off anywhere.
     """
     old = zarr.open_group(LocalStore(store), mode="r")
     new = store.with_name("admitted.zarr")
     shutil.rmtree(new, ignore_errors=True)
     header = replace(_header(store, old), damage=tuple(sorted(damage)))
-    arrays: Any = {name: old[name] for name in ("features", "cells", "tissue")}
-    kept = np.setdiff1d(np.arange(len(arrays["cells"])), left_out)
-    _create(new, header, arrays["cells"][:][kept], arrays["tissue"][:][kept], arrays["features"].shape[1])
-    features: Any = zarr.open_group(LocalStore(new), mode="r+")["features"]
+    cells, tissue = np.asarray(old["cells"]), np.asarray(old["tissue"])
+    features: Any = old["features"]
+    kept = np.setdiff1d(np.arange(len(cells)), left_out)
+    _create(new, header, cells[kept], tissue[kept], features.shape[1])
+    admitted: Any = zarr.open_group(LocalStore(new), mode="r+")["features"]
     for start in range(0, len(kept), CHUNK):
         part = kept[start : start + CHUNK]
-        rows = arrays["features"][part[0] : part[-1] + 1]
-        features[start : start + len(part)] = rows[part - part[0]]
-    shutil.rmtree(store)
-    new.replace(store)
+        rows = features[part[0] : part[-1] + 1]
+        admitted[start : start + len(part)] = rows[part - part[0]]
+    return new
+
+
+def _move(store: Path, path: Path) -> None:
+    """Put a folder in its place; one that is there goes first, whole, into the work folder."""
+    for unfinished in store.rglob("*.partial"):
+        unfinished.unlink()
+    if path.exists():
+        shutil.rmtree(store.with_name("replaced.zarr"), ignore_errors=True)
+        path.replace(store.with_name("replaced.zarr"))
+    store.replace(path)
 
 
 def _zip(store: Path, path: Path) -> None:
@@ -237,14 +280,45 @@ def _zip(store: Path, path: Path) -> None:
                 shutil.copyfileobj(source, target)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[zarr.Group]:
-    """The root group of a stored grid, open for reading."""
+def _store_of(path: Location) -> Store:
     if not path.exists():
         raise GridError(f"{path}: no such grid; make it with `histopress compress`")
-    if not path.is_dir() and not zipfile.is_zipfile(path):
-        raise GridError(f"{path}: not a stored grid, or cut short; compress the slide again with --overwrite")
-    store = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
+    if isinstance(path, Path) and path.is_dir():
+        return LocalStore(path, read_only=True)
+    with open_file(path) as file:
+        if not zipfile.is_zipfile(file):
+            raise GridError(
+                f"{path}: not a stored grid, or cut short; compress the slide again with --overwrite"
+            )
+    return MemoryStore(_Entries(path), read_only=True) if isinstance(path, Url) else ZipStore(path, mode="r")
+
+
+class _Entries(MutableMapping[str, Buffer]):
+    """The entries of a zip file in an object store, each read when it is asked for."""
+
+    def __init__(self, url: Url) -> None:
+        self._zip = zipfile.ZipFile(open_file(url))
+
+    def __getitem__(self, name: str) -> Buffer:
+        return default_buffer_prototype().buffer.from_bytes(self._zip.read(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._zip.namelist())
+
+    def __len__(self) -> int:
+        return len(self._zip.namelist())
+
+    def __setitem__(self, name: str, value: Buffer) -> None:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        raise NotImplementedError
+
+
+@contextmanager
+def _opened(path: Location) -> Iterator[zarr.Group]:
+    """The root group of a stored grid, open for reading."""
+    store = _store_of(path)
     try:
         yield zarr.open_group(store, mode="r")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -255,7 +329,7 @@ def _opened(path: Path) -> Iterator[zarr.Group]:
         store.close()
 
 
-def _header(path: Path, group: zarr.Group) -> GridHeader:
+def _header(path: Location, group: zarr.Group) -> GridHeader:
     attributes = dict(group.attrs)
     found = attributes.pop("format", None)
     if found != FORMAT:
