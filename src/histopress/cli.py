@@ -4,6 +4,7 @@ Heavy libraries are imported inside the verbs, so that help comes at once. Annot
 time, since flags are made of them.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -403,4 +404,6 @@ def _wrong_usage(message: str) -> int:
 
 def main() -> NoReturn:
     """Entry point of the `histopress` command."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: no library needs to hear of Ctrl-C now
+    sys.exit(code)
