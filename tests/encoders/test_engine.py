@@ -160,7 +160,7 @@ def test_ways_that_are_wrong_or_fail_are_passed_over(
     monkeypatch.setitem(engine_ways.BACKENDS, "torch-fused", fault)  # type: ignore[arg-type]
     monkeypatch.setitem(engine_ways.BACKENDS, "torch", fault)  # type: ignore[arg-type]
     encoder, tiles = load_encoder(RANDOM), random_tiles(9)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="histopress"):
         engine = prepare(encoder, "cpu", "fp32")
     assert engine.choice.backend == "torch-folded"
     assert caplog.text.count("torch-fused in fp32") == 1

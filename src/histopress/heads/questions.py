@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from histopress.core.errors import CohortError, GridError
+from histopress.core.location import Location, location
 from histopress.data.cohort import read_cohort
 from histopress.data.slide_files import find_slides, slide_id
 from histopress.data.tables import is_table
@@ -34,7 +35,7 @@ class Question:
     patient: str | None = None
     label: Any = None
     grid: Path | None = None
-    file: Path | None = None
+    file: Location | None = None
     spacing: float | None = None
     mask: str = ""
 
@@ -83,9 +84,14 @@ class Questions:
             question = self.of(row["slide"])
             question.patient = row["patient"]
             question.label = _given(row.get(self.target))
-            question.file = Path(row["path"]).absolute() if row["path"] else question.file
+            question.file = _file(row["path"]) if row["path"] else question.file
             question.spacing = _given(row.get("spacing"))
             question.mask = str(row.get("mask", ""))
+
+
+def _file(path: str) -> Location:
+    found = location(path)
+    return found.absolute() if isinstance(found, Path) else found
 
 
 def find_questions(paths: Sequence[Path], target: str, grids: Path | None) -> list[Question]:
