@@ -18,9 +18,10 @@ from histopress.encoders.engine_cache import EngineChoice
 from histopress.grids import store
 from histopress.grids.cluster_actor import CompressActor, Order, Plan
 from histopress.grids.cluster_board import Board, Task
-from histopress.grids.compress import CompressRecipe, CompressSummary, Resources, compress
-from histopress.grids.compressor import Done
+from histopress.grids.compress import CompressRecipe, Resources, compress
 from histopress.grids.jobs import Job
+from histopress.grids.ready import Done
+from histopress.grids.summary import CompressSummary
 from histopress.grids.workers import Silent
 
 RECIPE = CompressRecipe(encoder="mean-rgb:tile=16")

@@ -14,9 +14,10 @@ from histopress.core.errors import ClusterError, EncoderError, HistopressError
 from histopress.encoders.engine_cache import EngineChoice
 from histopress.grids.cluster_actor import Order
 from histopress.grids.cluster_board import Board
-from histopress.grids.compress import CompressRecipe, CompressSummary, Resources
-from histopress.grids.compressor import Done
+from histopress.grids.compress import CompressRecipe, Resources
 from histopress.grids.jobs import Job
+from histopress.grids.ready import Done
+from histopress.grids.summary import CompressSummary
 from histopress.grids.workers import Silent
 
 ray = pytest.importorskip("ray", reason="ray is not installed")

@@ -18,8 +18,9 @@ from histopress.data.damage import BadTile
 from histopress.data.slide import open_slide
 from histopress.encoders.engine import Engine
 from histopress.grids import compressor, store
-from histopress.grids.compress import CompressRecipe, CompressSummary, compress
+from histopress.grids.compress import CompressRecipe, compress
 from histopress.grids.grid import FeatureGrid
+from histopress.grids.summary import CompressSummary
 
 MakeSlide = Callable[..., Path]
 Cells = set[tuple[int, int]]

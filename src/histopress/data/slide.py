@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import CutOffError, SpacingError, UnreadableSlideError
 from histopress.core.geometry import PLAUSIBLE_SPACING, Box, Size, Spacing
-from histopress.core.location import Location, Url, location
+from histopress.core.location import Location, location
 from histopress.data.damage import BadTile, Damage
 from histopress.data.resample import Reader, resample
 from histopress.data.slide_facts import Level, SlideFacts
@@ -280,54 +279,6 @@ def open_slide(
         UnreadableSlideError: the file is missing, damaged or of no known format.
         RemoteError: the object store refuses.
     """
-    from histopress.data.damaged_slide import check_file, why_unreadable
-    from histopress.data.openslide_slide import OpenSlideSlide
-    from histopress.data.picture_slide import PictureSlide
+    from histopress.data.readers import opened
 
-    path = location(path)
-    if isinstance(path, Url):
-        return _remote_slide(path, spacing, reader, pixels)
-    check_file(path)
-    why_not = ""
-    if reader != "openslide":
-        slide, why_not = _jpeg_slide(path, spacing, pixels, reader)
-        if slide:
-            return slide
-    if OpenSlideSlide.knows(path):
-        return OpenSlideSlide(path, spacing, why_not)
-    if PictureSlide.knows(path):
-        return PictureSlide(path, spacing)
-    raise UnreadableSlideError(f"{path}: {why_unreadable(path)}")
-
-
-def _remote_slide(url: Url, spacing: float | None, reader: ReaderName, pixels: Pixels) -> Slide:
-    """A slide in an object store, which only the fast reader can read there."""
-    from histopress.data.jpeg_slide import JpegSlide
-    from histopress.data.tiff_layout import OtherLayoutError
-
-    remedy = "copy it to a disk, or mount the store"
-    if reader == "openslide":
-        raise UnreadableSlideError(f"{url}: OpenSlide reads from disks only; {remedy}")
-    try:
-        return JpegSlide(url, spacing, pixels, reader)
-    except OtherLayoutError as error:
-        raise UnreadableSlideError(
-            f"{url}: from an object store only tiled JPEG and JPEG 2000 TIFFs are read, but of this one: "
-            f"{str(error).replace('; ', ', ')}; {remedy}"
-        ) from error
-
-
-def _jpeg_slide(
-    path: Path, spacing: float | None, pixels: Pixels, reader: ReaderName
-) -> tuple[Slide | None, str]:
-    """The slide as the fast reader gives it, or why it does not."""
-    from histopress.data.damaged_slide import is_tiff
-    from histopress.data.jpeg_slide import JpegSlide
-    from histopress.data.tiff_layout import OtherLayoutError
-
-    if not is_tiff(path):
-        return None, "it is no TIFF"
-    try:
-        return JpegSlide(path, spacing, pixels, reader), ""
-    except OtherLayoutError as error:
-        return None, str(error)
+    return opened(location(path), spacing, reader, pixels)

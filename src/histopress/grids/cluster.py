@@ -29,8 +29,9 @@ from histopress.grids.cluster_room import Node, Room, share_out
 if TYPE_CHECKING:
     from histopress.encoders.encoder import Encoder
     from histopress.grids.cluster_actor import Order
-    from histopress.grids.compress import CompressRecipe, CompressSummary, Resources
+    from histopress.grids.compress import CompressRecipe, Resources
     from histopress.grids.jobs import Job
+    from histopress.grids.summary import CompressSummary
 
 LOCAL, AUTO = "local", "auto"
 

@@ -24,9 +24,10 @@ from histopress.encoders.encoder import CARD_FILE, Encoder
 from histopress.encoders.engine import Engine, prepare, prepare_as
 from histopress.encoders.engine_cache import EngineChoice
 from histopress.grids.compress import CompressRecipe, Precision, Resources
-from histopress.grids.compressor import Clock, Compressor, Done, Ready
+from histopress.grids.compressor import Compressor
 from histopress.grids.grid import GridHeader
 from histopress.grids.jobs import Job
+from histopress.grids.ready import Clock, Done, Ready
 from histopress.grids.workers import Silent
 
 

@@ -14,11 +14,11 @@ from histopress.core.progress import Progress
 from histopress.data.damage import Damage
 from histopress.grids import store
 from histopress.grids.cluster_actor import Order, Plan, Strip
-from histopress.grids.compressor import Done
 from histopress.grids.jobs import Job
+from histopress.grids.ready import Done
 
 if TYPE_CHECKING:
-    from histopress.grids.compress import CompressSummary
+    from histopress.grids.summary import CompressSummary
 
 DEATHS = 3
 """Actors that a slide may take along before it is given up."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import histopress
-from histopress.core.errors import GridError, NoTissueError, UnreadableSlideError
+from histopress.core.errors import GridError, NoTissueError
 from histopress.core.failures import stage
 from histopress.core.files import quick_hash
 from histopress.core.location import Location, State, Url, state_of
@@ -36,6 +35,7 @@ from histopress.grids.compress import CompressRecipe, Resources
 from histopress.grids.early import EarlyMasks
 from histopress.grids.grid import GridHeader, SlideIdentity
 from histopress.grids.jobs import Job
+from histopress.grids.ready import Clock, Done, Ready
 
 BATCH = 64
 """Tiles an encoder is given at once, at least."""
@@ -44,55 +44,6 @@ LEAST_MEMORY = 96 << 20
 """Bytes of pixels below which a budget cannot push."""
 
 WORK = ".work"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one slide.
-
-    Attributes:
-        tiles: of its grid.
-        skipped: whether its grid was there already.
-        left_out: cells that touch damaged parts of the slide.
-        encode_seconds: that the encoder was busy.
-        wait_seconds: that it waited for tiles.
-    """
-
-    tiles: int
-    skipped: bool
-    left_out: int = 0
-    encode_seconds: float = 0.0
-    wait_seconds: float = 0.0
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-@dataclass
-class Ready:
-    """A slide that is open, locked, and known by its cells."""
-
-    job: Job
-    slide: Slide
-    state: State
-    header: GridHeader
-    cells: NDArray[np.int32]
-    tissue: NDArray[np.float32]
-    held: ExitStack
-
-    def check_unchanged(self) -> None:
-        """Make sure that all pixels read so far are those of the file that was opened.
-
-        Raises:
-            UnreadableSlideError: its size or its time has changed.
-        """
-        if state_of(self.job.path) != self.state:
-            with stage("read"):
-                raise UnreadableSlideError(f"{self.job.path}: the file changed while it was read; run again")
-
-    def close(self) -> None:
-        """Let go of the slide and its lock."""
-        self.held.close()
 
 
 class Compressor:
@@ -319,28 +270,6 @@ class Compressor:
         self._tiles_of_slides.append(tiles)
         seen = self._tiles_of_slides
         bar.expect(round(sum(seen) + sum(seen) / len(seen) * (self.slides_left - 1)))
-
-
-class Clock:
-    """Adds up how long the encoder works, and how long it waits."""
-
-    def __init__(self) -> None:
-        self.encoding = self.waiting = self._start = 0.0
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.encoding += time.perf_counter() - self._start
-
-    def waited_for(self, batches: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        """The same batches; the time until each comes is counted."""
-        start = time.perf_counter()
-        with stage("read"):
-            for batch in batches:
-                self.waiting += time.perf_counter() - start
-                yield batch
-                start = time.perf_counter()
 
 
 def _is_newer(slide: Location, grid: Location) -> bool:

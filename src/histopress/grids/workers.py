@@ -18,9 +18,11 @@ from histopress.core.location import Location
 from histopress.core.progress import Progress, progress
 
 if TYPE_CHECKING:
-    from histopress.grids.compress import CompressRecipe, CompressSummary, Resources
-    from histopress.grids.compressor import Compressor, Done
+    from histopress.grids.compress import CompressRecipe, Resources
+    from histopress.grids.compressor import Compressor
     from histopress.grids.jobs import Job
+    from histopress.grids.ready import Done
+    from histopress.grids.summary import CompressSummary
 
 _compressor: Compressor | None = None
 
