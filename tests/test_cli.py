@@ -150,3 +150,35 @@ def test_the_published_encoder_presses_a_real_slide(shared_data: Path, tmp_path:
     assert run(["inspect", str(output), "-o", str(tmp_path / "pictures")]) == 0
     with Image.open(tmp_path / "pictures" / "cmu-1-small-region.png") as picture:
         assert picture.size == (18 * 26, 24 * 26)
+
+
+def command(*words: object) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "histopress", *map(str, words)], capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+
+
+def test_the_process_ends_with_its_code_and_all_it_printed(tmp_path: Path) -> None:
+    done = command("encoders", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["name"] == "mean-rgb"
+    failed = command("compress", tmp_path / "gone.svs", "-o", tmp_path / "out")
+    assert failed.returncode == 1
+    assert "there is no such file" in failed.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_what_cannot_be_printed_is_no_success() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "histopress", "encoders"], stdout=full, timeout=120, check=False
+        )
+    assert done.returncode == 1
+
+
+def test_a_reader_that_has_heard_enough_is_no_error() -> None:
+    shell = f"{sys.executable} -m histopress encoders | head -n 1"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.startswith("encoder") and done.stderr == ""
