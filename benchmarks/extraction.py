@@ -229,22 +229,15 @@ def main() -> None:
     given = measure.settle(parser.parse_args())
     peers.needed(OURS, given.peers)
     installed = {name: peers.find(name, given.peers) for name in VARIANTS}
-    rows: list[dict[str, Any]] = []
-    headlines: dict[str, str] = {}
-    absent = {name: peer.absent for name, peer in installed.items() if peer.absent}
-    differences = {}
+    versions = {name: peer.version("torch", name, *ALSO) for name, peer in installed.items()}
     for name, encoder in known(given.work).items():
         if name in given.encoders.split(","):
-            differences[name] = check_codes(encoder, installed, given.work)
-            print(f"{name}: largest difference of codes, in standard deviations: {differences[name]}")
+            different = check_codes(encoder, installed, given.work)
             series, failed = run_encoder(encoder, given, installed)
-            found = rows_of(name, series)
-            rows += found
-            headlines |= headlines_of(name, found)
-            absent |= {f"{tool} with {name}": why for tool, why in failed.items()}
-    versions = {name: peer.version("torch", name, *ALSO) for name, peer in installed.items()}
-    facts = {"peer_versions": versions, "codes_differ": differences}
-    measure.finish(Report("extraction", rows, absent, facts, headlines), given)
+            rows = rows_of(name, series)
+            absent = {tool: peer.absent for tool, peer in installed.items() if peer.absent} | failed
+            facts = {"peer_versions": versions, "codes_differ_by_standard_deviations": different}
+            measure.finish(Report(f"extraction_{name}", rows, absent, facts, headlines_of(name, rows)), given)
 
 
 if __name__ == "__main__":

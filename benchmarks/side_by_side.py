@@ -68,7 +68,8 @@ def main() -> None:
         if reason:
             absent[part] = reason
         else:
-            rows += headlines(part, given.results / f"{part}.json")
+            for path in sorted(given.results.glob(f"{part}*.json")):
+                rows += headlines(part, path)
     measure.finish(Report("side_by_side", rows, absent, {"quick": given.quick}), given)
     sys.exit(any(part in absent for part in PARTS))
 

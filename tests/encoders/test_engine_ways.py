@@ -22,7 +22,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def test_bf16_is_tried_before_fp32_where_there_is_any() -> None:
-    torch_only = ["torch-fused", "torch-folded", "torch"]
+    torch_only = ["torch-folded", "torch-fused", "torch"]
     assert ways(CPU, "auto", "auto") == [("bf16", torch_only), ("fp32", torch_only)]
     assert ways(CPU, "fp32", "auto") == [("fp32", torch_only)]
     assert ways(OTHER, "auto", "auto") == [("fp32", ["torch-folded", "torch"])]

@@ -55,7 +55,7 @@ def actor(tmp_path: Path, slide: Path, monkeypatch: pytest.MonkeyPatch) -> Compr
 
 
 def board_of(actor: CompressActor, job: Job, work: Path) -> tuple[Board, CompressSummary]:
-    summary = CompressSummary(actor.order.output, {}, slides=1)
+    summary = CompressSummary(output=actor.order.output, encoder={}, slides=1)
     return Board([job], actor.order, work, summary, Silent()), summary
 
 

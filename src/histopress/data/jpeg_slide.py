@@ -119,10 +119,10 @@ class JpegSlide(Slide):
 
     def cell_reader(self, lattice: Lattice, cells: NDArray[np.int32], memory: int) -> CellReader:
         """Reads cells from stored tiles that are decoded once; see `Slide.cell_reader`."""
-        with self._lock:
-            self._caches.clear()
         from histopress.data.tile_plan import PlannedCells, averaged
 
+        with self._lock:
+            self._caches.clear()
         source = self._best_source(min(lattice.step_x, lattice.step_y) / lattice.tile)
         if self.pixels == "exact":
             source = averaged(source, lattice, self.levels[source.level])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from histopress.data.jpeg_slide import JpegSlide
 
 
+TOGETHER = 8
+"""Cells whose stored tiles are decoded and then cut, while both lie in the processor's cache."""
+
+
 class PlannedCells:
     """Reads cells of a `JpegSlide`; their pixels are those of `Slide.read`, bit for bit."""
 
@@ -51,16 +55,22 @@ class PlannedCells:
 
     def read(self, start: int, stop: int, damage: Damage) -> RGB:
         """See `CellReader.read`."""
+        pixels = np.empty((stop - start, *self._side.shape, 3), np.uint8)
+        for first in range(start, stop, TOGETHER):
+            self._fill(first, pixels[first - start : first - start + TOGETHER], damage)
+        return pixels
+
+    def _fill(self, start: int, pixels: RGB, damage: Damage) -> None:
+        """Read some cells into (cells, tile, tile, 3) pixels."""
+        stop = start + len(pixels)
         needed = [_places(*span) for span in self._spans[start:stop].tolist()]
         tiles = self._cache.get(sorted(set(chain.from_iterable(needed))))
         self._without_damage(tiles, dict(enumerate(needed, start)), damage)
-        pixels = np.empty((stop - start, *self._side.shape, 3), np.uint8)
         fill = self._copy if self._whole else self._resample
         for cell, places, picture in zip(self._cells[start:stop].tolist(), needed, pixels, strict=True):
             box = self.source.box(self._lattice.box(*cell))
             fill(box, {place: tiles[place] for place in places}, picture)
         self._cache.release(chain.from_iterable(needed))
-        return pixels
 
     def _copy(self, box: Box, tiles: dict[Place, Tile], picture: RGB) -> None:
         """The picture of a cell whose px are those of the source."""

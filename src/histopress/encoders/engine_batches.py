@@ -15,7 +15,7 @@ from histopress.encoders.engine_gpu import exact_kernels
 from histopress.encoders.engine_probe import Run
 from histopress.encoders.network import ImageNetwork
 
-PART = 16
+PART = 8
 """Tiles that a thread of a CPU computes at once, so that maps fit into its cache; the same for any number of
 threads, and so are codes."""
 

@@ -27,7 +27,7 @@ from histopress.core.recipe import build, digest, plain, read_settings
 
 log = logging.getLogger(__name__)
 
-REVISION = 1
+REVISION = 2
 """Raised when a way changes its codes or its speed, so that choices are made anew."""
 
 WAIT = 300.0

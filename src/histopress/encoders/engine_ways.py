@@ -93,7 +93,7 @@ torch-fused: activations within convolutions, too. compile: torch.compile, only 
 
 AUTOMATIC = {
     "cuda": ("cuda-graph", "torch-folded", "torch"),
-    "cpu": ("torch-fused", "torch-folded", "torch", "openvino", "onnxruntime"),
+    "cpu": ("torch-folded", "torch-fused", "torch", "openvino", "onnxruntime"),
     "other": ("torch-folded", "torch"),
 }
 """Kind of device -> what is tried, the expected winner first: others must be clearly faster."""

@@ -129,7 +129,7 @@ def compress(
     encoder = load_encoder(recipe.encoder)
     output = _made(output, resources)
     _keep_encoder(encoder, output, resources.overwrite)
-    summary = CompressSummary(output, asdict(encoder.card), slides=len(jobs))
+    summary = CompressSummary(output=output, encoder=asdict(encoder.card), slides=len(jobs))
     if resources.cluster:
         from histopress.grids.cluster import compress_on_cluster
 

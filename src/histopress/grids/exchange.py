@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from histopress.core.errors import GridError, RecipeError
-from histopress.core.failures import Failures
-from histopress.core.files import write_whole
 from histopress.core.geometry import Point
 from histopress.core.progress import progress
-from histopress.core.recipe import plain
+from histopress.core.summary import Summary
 
 if TYPE_CHECKING:
     from histopress.grids.exchange_scale import SlideFolder
@@ -58,11 +55,10 @@ class ExchangeRecipe:
     snap: float = 0.2
 
 
-@dataclass
-class ExchangeSummary:
+@dataclass(kw_only=True)
+class ExchangeSummary(Summary):
     """What became of all files."""
 
-    output: Path
     to: str
     files: int = 0
     written: int = 0
@@ -73,7 +69,6 @@ class ExchangeSummary:
     tools: Counter[str] = field(default_factory=Counter)
     encoders: Counter[str] = field(default_factory=Counter)
     largest_move: float = 0.0
-    failures: Failures = field(default_factory=Failures)
 
     def add(self, tool: str, grid: FeatureGrid, written: bool) -> None:
         """Count one slide."""
@@ -97,17 +92,6 @@ class ExchangeSummary:
             f"{len(self.failures)} failed, {self.left_out} left out; "
             f"{self.tiles} tiles ({tools or 'none'}){several}{moved}"
         )
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Everything countable, for machines."""
-        counted = {k: v for k, v in vars(self).items() if k not in ("failures", "output")}
-        return {**counted, "failed": len(self.failures)}
-
-    def write(self) -> None:
-        """Write `summary.json` and `failures.csv` into the output folder."""
-        write_whole(self.output / "summary.json", json.dumps(plain(self.facts), indent=2) + "\n")
-        self.failures.write(self.output)
 
 
 def exchange(
@@ -144,7 +128,7 @@ def exchange(
     found = find_sources(paths, recipe.encoder)
     slides = SlideFolder(recipe.slides, recipe.spacing)
     summary = ExchangeSummary(
-        output, to, files=len(found.files) + len(found.clashes), left_out=found.left_out
+        output=output, to=to, files=len(found.files) + len(found.clashes), left_out=found.left_out
     )
     start = time.monotonic()
     for path, reason in found.clashes:

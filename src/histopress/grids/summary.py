@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from histopress.core.failures import Failures
-from histopress.core.files import write_whole
-from histopress.core.location import Location
-from histopress.core.recipe import plain
+from histopress.core.summary import Summary
 
 if TYPE_CHECKING:
     from histopress.grids.ready import Done
 
 
-@dataclass
-class CompressSummary:
+@dataclass(kw_only=True)
+class CompressSummary(Summary):
     """What became of all slides.
 
     Attributes:
-        output: folder of the grids.
         encoder: its card, as plain values.
         slides: asked for.
         compressed: now.
@@ -34,10 +29,8 @@ class CompressSummary:
         encode_seconds: that encoders were busy, over all processes.
         wait_seconds: that encoders waited for tiles, over all processes.
         engine: how the encoder ran.
-        failures: slides that could not be compressed.
     """
 
-    output: Location
     encoder: dict[str, Any]
     slides: int = 0
     compressed: int = 0
@@ -48,7 +41,6 @@ class CompressSummary:
     encode_seconds: float = 0.0
     wait_seconds: float = 0.0
     engine: dict[str, Any] = field(default_factory=dict)
-    failures: Failures = field(default_factory=Failures)
 
     def add(self, done: Done) -> None:
         """Count one slide."""
@@ -78,14 +70,3 @@ class CompressSummary:
             f"{self.compressed} compressed, {self.skipped} already there, {len(self.failures)} failed; "
             f"{self.tiles} tiles in {self.seconds:.1f} s ({rate:.0f} tiles/s){damaged}"
         )
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Everything countable, for machines."""
-        counted = {k: v for k, v in vars(self).items() if k not in ("failures", "output")}
-        return {**counted, "failed": len(self.failures)}
-
-    def write(self) -> None:
-        """Write `summary.json` and `failures.csv` into the output folder."""
-        write_whole(self.output / "summary.json", json.dumps(plain(self.facts), indent=2) + "\n")
-        self.failures.write(self.output)
