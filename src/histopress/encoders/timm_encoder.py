@@ -131,8 +131,12 @@ def _create(settings: TimmSettings) -> Any:
 def _timm() -> Any:
     if find_spec("timm") is None:
         raise MissingExtraError("timm is not installed; pip install 'histopress[foundation]'")
-    import timm
-
+    try:
+        import timm
+    except (ImportError, RuntimeError) as error:  # such as a torchvision that was built for another torch
+        raise MissingExtraError(
+            f"timm cannot be imported ({error}); install torch and torchvision as a pair that fits"
+        ) from error
     return timm
 
 
