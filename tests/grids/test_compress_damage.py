@@ -269,3 +269,11 @@ def test_a_grid_with_holes_is_made_anew_when_its_slide_was_copied_again(
     assert compress([slide], tmp_path / "out").skipped == 1
     slide.touch()
     assert compress([slide], tmp_path / "out").skipped == 1
+
+
+def test_a_slide_without_a_sound_pixel_is_damaged_rather_than_empty(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    found = only_failure(compress([shared_data / "wsi" / "bad" / "unreadable.svs"], tmp_path / "out"))
+    assert found["stage"] == "mask"
+    assert "x 0, y 0 of level 0 cannot be decoded" in found["reason"]

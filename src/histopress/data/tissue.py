@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +56,12 @@ class TissueMask:
     Attributes:
         mask: (rows, cols) bool; its upper left corner is the slide's origin.
         spacing: um/px of the mask.
+        damage: parts of the slide that could not be decoded when it was made.
     """
 
     mask: NDArray[np.bool_]
     spacing: Spacing
+    damage: tuple[BadTile, ...] = ()
 
     @property
     def area(self) -> float:
@@ -161,7 +163,7 @@ def mask_slide(slide: Slide, recipe: TissueRecipe, on_bad_tile: OnBadTile = "fai
     if on_bad_tile == "skip":
         for tile in damage.tiles:
             found.mask[_shown_by(tile, slide, spacing)] = True
-    return found
+    return replace(found, damage=tuple(sorted(damage.tiles)))
 
 
 def _shown_by(tile: BadTile, slide: Slide, spacing: Spacing) -> tuple[slice, slice]:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import histopress
-from histopress.core.errors import GridError, NoTissueError
+from histopress.core.errors import GridError, NoTissueError, UnreadableSlideError
 from histopress.core.failures import stage
 from histopress.core.files import quick_hash
 from histopress.core.location import Location, State, Url, state_of
@@ -187,6 +187,10 @@ class Compressor:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         mask = self._mask(job, slide, state)
         cells, tissue = select_cells(mask, header.lattice, slide.spacing, self.recipe.tissue_share)
+        if not len(cells) and mask.damage:
+            raise UnreadableSlideError(
+                f"{job.path}: no tissue is left, as {mask.damage[0]}; copy the slide again from its source"
+            )
         if not len(cells):
             raise NoTissueError(
                 f"{job.path}: no cell holds {self.recipe.tissue_share:.0%} tissue; look at it with "
