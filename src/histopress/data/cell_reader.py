@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 from histopress.core.errors import CutOffError, UnreadableSlideError
 from histopress.core.geometry import Lattice, Spacing
 from histopress.data.damage import BadTile, Damage
-
-if TYPE_CHECKING:
-    from histopress.data.slide import RGB, Slide
-
-WHITE = 255
+from histopress.data.slide import RGB, WHITE, Slide
 
 
 class CellReader(Protocol):

@@ -15,6 +15,7 @@ from histopress.core.errors import UnreadableSlideError
 from histopress.core.geometry import Size, Spacing
 from histopress.data.slide import RGB, WHITE, Slide
 from histopress.data.slide_facts import Level, SlideFacts
+from histopress.data.tiff_layout import MICROMETRES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,9 +28,6 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr")
 
 LARGEST = 160_000_000
 """px; a decoded picture takes 3 bytes a pixel (480 MB at most), and twice that while it is converted."""
-
-MICROMETRES = {2: 25_400.0, 3: 10_000.0}
-"""um in the units of TIFF's ResolutionUnit: inch and centimetre."""
 
 ORIENTATION = 0x0112
 
