@@ -47,4 +47,18 @@ def test_constant_stays() -> None:
 
 
 def test_the_table_has_a_line_an_epoch() -> None:
-    assert as_csv(curve(0.25, 0.125)) == "epoch,train,tuning,lr\n0,0.5,0.25,0.1\n1,0.25,0.125,0.1\n"
+    head = "epoch,train,tuning,lr,waiting,speed\n"
+    assert as_csv(curve(0.25, 0.125)) == head + "0,0.5,0.25,0.1,0,0\n1,0.25,0.125,0.1,0,0\n"
+
+
+def test_parts_are_columns_and_what_is_not_known_is_nan() -> None:
+    first = Epoch(0, 0.5, 0.25, 0.1, {"b": 2.0}, waiting=0.5, speed=30.0)
+    second = Epoch(1, 0.5, 0.25, 0.1, {"a": 1.0, "b": 3.0})
+    lines = as_csv([first, second]).splitlines()
+    assert lines[0] == "epoch,train,tuning,lr,b,a,waiting,speed"
+    assert lines[1:] == ["0,0.5,0.25,0.1,2,nan,0.5,30", "1,0.5,0.25,0.1,3,1,0,0"]
+
+
+def test_time_does_not_make_epochs_differ() -> None:
+    assert Epoch(0, 1.0, 1.0, 0.1, waiting=0.5, speed=3.0) == Epoch(0, 1.0, 1.0, 0.1)
+    assert Epoch(0, 1.0, 1.0, 0.1, {"a": 1.0}) != Epoch(0, 1.0, 1.0, 0.1)

@@ -15,7 +15,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from histopress.core.curve import Epoch
 from histopress.core.errors import RunError
-from histopress.core.fit import LOG_FILE, STATE_FILE, FitRecipe, FitResult, Learner, fit
+from histopress.core.fit import (
+    LOG_FILE,
+    STATE_FILE,
+    FitRecipe,
+    FitResources,
+    FitResult,
+    Judgement,
+    Learner,
+    fit,
+)
 
 RECIPE = FitRecipe(epochs=7, patience=7, lr=0.02, weight_decay=0.01, seed=3, device="cpu")
 
@@ -61,6 +70,11 @@ def run(learner: Line, folder: Path, recipe: FitRecipe = RECIPE, **kwargs: Any) 
     return fit(learner, *loaders(), recipe, folder, save_seconds=0.0, **kwargs)
 
 
+def untimed(folder: Path) -> list[str]:
+    """The lines of a log without the columns of time, `waiting` and `speed`, which come last."""
+    return [line.rsplit(",", 2)[0] for line in (folder / LOG_FILE).read_text().splitlines()]
+
+
 def same(one: nn.Module, other: nn.Module) -> bool:
     a, b = one.state_dict(), other.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
@@ -83,7 +97,7 @@ def test_resumed_equals_uninterrupted(
     assert resumed.steps < whole.steps or step <= 6
     assert twice == once
     assert same(whole, resumed)
-    assert (tmp_path / "whole" / LOG_FILE).read_bytes() == (tmp_path / "broken" / LOG_FILE).read_bytes()
+    assert untimed(tmp_path / "whole") == untimed(tmp_path / "broken")
 
 
 def test_resumes_after_several_stops_and_when_patience_had_ended(tmp_path: Path) -> None:
@@ -229,6 +243,147 @@ def test_bf16_trains_in_mixed_precision(tmp_path: Path) -> None:
     result = run(Types(), tmp_path, replace(RECIPE, precision="bf16-mixed"))
     assert seen == {torch.bfloat16}
     assert all(isinstance(epoch, Epoch) for epoch in result.curve)
+
+
+class Judging(Line):
+    """Prefers the third epoch, whatever its loss; randomness and state of its own epoch only."""
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        assert self.training
+        self.epoch, self.epochs = epoch, epochs
+        self.seen = 0
+
+    def losses(self, batch: Any) -> Tensor:
+        self.seen += len(batch[0]) if self.training else 0
+        return super().losses(batch)
+
+    def judgement(self) -> Judgement | None:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        return Judgement(abs(self.epoch - 2.0), {"seen": np.float32(self.seen), "of": self.epochs})
+
+
+def test_a_learner_judges_for_itself(tmp_path: Path) -> None:
+    learner = Judging()
+    result = run(learner, tmp_path, replace(RECIPE, patience=3))
+    assert (result.best.epoch, len(result.curve)) == (2, 6)
+    assert [e.tuning for e in result.curve] == [2, 1, 0, 1, 2, 3]
+    assert result.best.parts == {"seen": 22, "of": 7}
+    assert untimed(tmp_path)[0] == "epoch,train,tuning,lr,seen,of"
+    assert untimed(tmp_path)[3].endswith(",22,7")
+    third = Line()
+    fit(
+        third, loaders()[0], None, replace(RECIPE, epochs=3, schedule="constant"), tmp_path / "third"
+    )  # fmt: skip
+    constant = Judging()
+    run(constant, tmp_path / "constant", replace(RECIPE, schedule="constant"))
+    assert same(third, constant)
+
+
+def test_without_a_tuning_part_no_judgement_is_asked(tmp_path: Path) -> None:
+    result = fit(Judging(), loaders()[0], None, RECIPE, tmp_path)
+    assert result.best == result.curve[-1]
+    assert result.best.tuning == result.best.train
+    assert result.best.parts == {}
+
+
+def test_a_resumed_judgement_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole, broken, resumed = Judging(), Judging(stop_at=20), Judging()
+    once = run(whole, tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="plug"):
+        run(broken, tmp_path / "broken")
+    assert run(resumed, tmp_path / "broken") == once
+    assert same(whole, resumed)
+    assert untimed(tmp_path / "whole") == untimed(tmp_path / "broken")
+
+
+def test_a_part_cannot_be_called_as_a_column_of_the_log_is() -> None:
+    with pytest.raises(RunError, match=r"\['lr'\]"):
+        Judgement(1.0, {"lr": 2.0, "auroc": 0.5})
+
+
+def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
+    def trained(batch: int, accumulate: int) -> nn.Module:
+        learner = Plain()
+        loader = DataLoader(data(24, 1), batch_size=batch)
+        recipe = replace(RECIPE, accumulate=accumulate)
+        fit(learner, loader, None, recipe, tmp_path / f"{batch} {accumulate}")
+        return learner
+
+    small, large, apart = trained(3, 4), trained(12, 1), trained(3, 1)
+    assert close(small, large)
+    assert not close(small, apart)
+
+
+class Plain(Learner):
+    """A regression without any randomness."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def losses(self, batch: Any) -> Tensor:
+        return (self.net(batch[0])[:, 0] - batch[1]).square()
+
+
+def close(one: nn.Module, other: nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return all(torch.allclose(a[k], b[k], rtol=1e-3, atol=1e-4) for k in a)
+
+
+def test_long_epochs_tell_how_far_they_have_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = []
+
+    class Notes:
+        def advance(self, amount: int = 1, note: str = "") -> None:
+            notes.append((amount, note))
+
+    monkeypatch.setattr("histopress.core.fit_keeper.NOTE_SECONDS", 0.0)
+    run(Line(), tmp_path, replace(RECIPE, epochs=2), bar=Notes())
+    assert sum(amount for amount, _ in notes) == 2
+    within = [note for amount, note in notes if amount == 0 and note]
+    assert within[0].startswith("epoch 1, batch 1 of 6, ")
+    assert within[11].startswith("epoch 2, batch 6 of 6, 0 s")
+
+
+def test_time_is_taken(tmp_path: Path) -> None:
+    for epoch in run(Line(), tmp_path).curve:
+        assert 0 < epoch.waiting < 1
+        assert epoch.speed > 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "resources", "message"),
+    [
+        ({}, {"devices": 0}, "devices = 0"),
+        ({"accumulate": 0}, {}, "accumulate = 0"),
+        ({"precision": "16-mixed"}, {}, "needs a GPU"),
+        ({"device": "gpu"}, {"devices": 99}, "devices = 99"),
+        ({}, {"nodes": 2}, "torchrun or SLURM"),
+    ],
+)
+def test_what_cannot_be_is_told_before_the_training(
+    tmp_path: Path, recipe: dict[str, Any], resources: dict[str, Any], message: str
+) -> None:
+    learner = Line()
+    with pytest.raises(RunError, match=message):
+        run(learner, tmp_path, replace(RECIPE, **recipe), resources=FitResources(**resources))
+    assert learner.steps == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_mixed_precision_on_a_gpu_resumes(tmp_path: Path, precision: Any) -> None:
+    recipe = replace(RECIPE, device="gpu", precision=precision)
+    whole, resumed = Line(), Line()
+    once = run(whole, tmp_path / "whole", recipe)
+    with pytest.raises(RuntimeError, match="plug"):
+        run(Line(stop_at=20), tmp_path / "broken", recipe)
+    assert run(resumed, tmp_path / "broken", recipe) == once
+    assert same(whole, resumed)
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from histopress.encoders.engine_cache import EngineChoice, cache_folder, remembered
+from histopress.encoders.engine_cache import EngineChoice, remembered
 
 KEY = {"encoder": "abc", "threads": 2}
 CHOICE = EngineChoice("cpu", "bf16", "torch-folded", 0.9995, 16)
@@ -91,13 +91,3 @@ def test_a_choice_that_fails_leaves_nothing_behind(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         remembered(KEY, fail)
     assert list(folder.glob("*.json")) == []
-
-
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HISTOPRESS_CACHE", "/one")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/two")
-    assert cache_folder() == Path("/one")
-    monkeypatch.delenv("HISTOPRESS_CACHE")
-    assert cache_folder() == Path("/two/histopress")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "histopress"

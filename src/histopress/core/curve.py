@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
 Schedule = Literal["cosine", "plateau", "constant"]
@@ -19,14 +19,21 @@ class Epoch:
     Attributes:
         epoch: counted from 0.
         train: mean loss over the training part, while training.
-        tuning: mean loss over the tuning part afterwards; the training loss where there is none.
+        tuning: what the tuning part says afterwards, lower is better: its mean loss, or the learner's own
+            judgement; the training loss where there is no tuning part.
         lr: learning rate of the epoch.
+        parts: what else the learner says of the epoch, by name.
+        waiting: 0 to 1, the share of the training's time that was spent waiting for batches.
+        speed: elements trained with per second.
     """
 
     epoch: int
     train: float
     tuning: float
     lr: float
+    parts: dict[str, float] = field(default_factory=dict, hash=False)
+    waiting: float = field(default=0.0, compare=False)
+    speed: float = field(default=0.0, compare=False)
 
 
 def best(curve: Sequence[Epoch], tuned: bool = True) -> Epoch:
@@ -73,10 +80,23 @@ def _plateaus(curve: Sequence[Epoch], patience: int = 5) -> int:
     return times
 
 
+COLUMNS = ("epoch", "train", "tuning", "lr", "waiting", "speed")
+
+
+def numbers(epoch: Epoch) -> dict[str, float]:
+    """All that is known of an epoch, by name; time comes last, since it never is the same twice."""
+    learned = {"train": epoch.train, "tuning": epoch.tuning, "lr": epoch.lr}
+    return {**learned, **epoch.parts, "waiting": epoch.waiting, "speed": epoch.speed}
+
+
 def as_csv(curve: Sequence[Epoch]) -> str:
-    """The curve as a table, one line an epoch."""
+    """The curve as a table, one line an epoch; parts stand in the order in which they came up."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Epoch)])
-    writer.writerows([e.epoch, f"{e.train:.6g}", f"{e.tuning:.6g}", f"{e.lr:.6g}"] for e in curve)
+    parts = dict.fromkeys(name for e in curve for name in e.parts)
+    names = [*COLUMNS[1:4], *parts, *COLUMNS[4:]]
+    writer.writerow(["epoch", *names])
+    for e in curve:
+        known = numbers(e)
+        writer.writerow([e.epoch, *(f"{known.get(name, math.nan):.6g}" for name in names)])
     return text.getvalue()

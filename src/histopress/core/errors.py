@@ -51,6 +51,10 @@ class CohortError(HistopressError):
         )
 
 
+class PatchError(HistopressError):
+    """A set of labelled patches is not what its description says, or cannot be read."""
+
+
 class EncoderError(HistopressError):
     """An encoder is unknown, its file is not what it should be, or it is given the wrong tiles."""
 

@@ -6,74 +6,42 @@ from the curve so far; so a training that was stopped goes on as if it had never
 
 from __future__ import annotations
 
-import math
-import random
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import copy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from histopress.core.curve import Epoch, Schedule, as_csv, best, finished, learning_rate
+from histopress.core.curve import Epoch, best
 from histopress.core.errors import RunError
-from histopress.core.files import whole, write_whole
+from histopress.core.fit_keeper import LOG_FILE, Keeper
+from histopress.core.fit_logs import check_logs
+from histopress.core.fit_module import FitModule
+from histopress.core.fit_pace import Feed
+from histopress.core.fit_ranks import dealt, launched, rank
+from histopress.core.fit_recipe import FitRecipe, FitResources
+from histopress.core.fit_spawn import Mute, spawn
+from histopress.core.fit_state import STATE_FILE, FitState
+from histopress.core.learner import Judgement, Learner
 from histopress.core.manners import deterministic_kernels, interruptible, quiet
 from histopress.core.progress import Progress, progress
 
-STATE_FILE = "last.pt"
-LOG_FILE = "log.csv"
-
-
-class Learner(nn.Module, ABC):
-    """A module that knows its own loss, so that `fit` need not know what it learns."""
-
-    @abstractmethod
-    def losses(self, batch: Any) -> Tensor:
-        """(elements,) loss of each element of a batch, differentiable.
-
-        Training minimises their mean over a batch, tuning watches their mean over all batches.
-        """
-
-    def decayed(self) -> Iterable[nn.Parameter]:
-        """The parameters that weight decay pulls towards zero: matrices and kernels, not biases or scales."""
-        return (p for p in self.parameters() if p.ndim > 1)
-
-
-@dataclass(frozen=True)
-class FitRecipe:
-    """How to train.
-
-    Attributes:
-        epochs: at most this many passes over the training part.
-        patience: stop after this many epochs without a lower tuning loss.
-        lr: highest learning rate.
-        weight_decay: of the optimiser; decoupled for adamw, an L2 penalty for adam.
-        seed: of everything random.
-        optimizer: adamw or adam.
-        schedule: of the learning rate, see `curve.learning_rate`.
-        clip: largest norm of the gradient; 0 for no limit.
-        precision: 32-true or bf16-mixed.
-        device: auto (a GPU where there is one), cpu or gpu.
-    """
-
-    epochs: int
-    patience: int
-    lr: float
-    weight_decay: float
-    seed: int
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    schedule: Schedule = "cosine"
-    clip: float = 1.0
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    device: Literal["auto", "cpu", "gpu"] = "auto"
+__all__ = [
+    "LOG_FILE",
+    "STATE_FILE",
+    "FitRecipe",
+    "FitResources",
+    "FitResult",
+    "Judgement",
+    "Learner",
+    "fit",
+]
 
 
 @dataclass(frozen=True)
@@ -96,52 +64,146 @@ def fit(
     recipe: FitRecipe,
     folder: Path,
     *,
+    resources: FitResources | None = None,
     bar: Progress | None = None,
     save_seconds: float = 10.0,
 ) -> FitResult:
     """Train, and leave the weights of the best epoch in the learner.
 
     Keeps `last.pt` (to resume from) and `log.csv` (the curve) in the folder. Called again, it goes on where
-    it was stopped; called after the end, it only loads the best weights. The caller's random numbers stay
-    as they were.
+    it was stopped, that is after the last whole epoch; called after the end, it only loads the best weights.
+    The caller's random numbers stay as they were.
 
     Args:
         learner: on the CPU, with the weights to start from.
-        train_loader: a generator of its own, if it has one, is seeded anew in every epoch.
+        train_loader: a generator of its own, if it has one, is seeded anew in every epoch. With workers that
+            persist, what they draw would not be.
         tuning_loader: chooses the best epoch and ends the training; without it the last epoch is kept.
         recipe: how to train.
         folder: belongs to this training alone.
-        bar: told of every epoch, `recipe.epochs` in all; without it one is shown.
+        resources: what to train on; without them one process.
+        bar: told of every epoch, `recipe.epochs` in all, and within long ones how far they have come; without
+            it one is shown.
         save_seconds: the state is written no more often than this, and at the end.
 
     Raises:
-        RunError: the loss is no finite number, or the folder holds the state of another training.
+        RunError: the loss is no finite number, the folder holds the state of another training, or there are
+            not the devices that are asked for.
+        MissingExtraError: a log is asked for that cannot be written.
     """
-    if bar is None:
+    resources = resources or FitResources()
+    _check(recipe, resources)
+    if bar is None and rank() == 0:
         with progress("training", recipe.epochs, "epochs") as own:
             return fit(
-                learner, train_loader, tuning_loader, recipe, folder, bar=own, save_seconds=save_seconds
-            )
-    keeper = _Keeper(learner, train_loader, recipe, folder, bar)
-    keeper.tuned, keeper.seconds = tuning_loader is not None, save_seconds
-    keeper.resume()
-    if not keeper.finished:
-        with isolate_rng(), deterministic_kernels(), quiet(), interruptible():
-            _trainer(recipe, keeper).fit(_Module(learner, recipe), train_loader, tuning_loader)
-        keeper.save()
-    bar.advance(recipe.epochs - len(keeper.curve))
-    learner.load_state_dict(keeper.best_weights)
-    return FitResult(best(keeper.curve, keeper.tuned), tuple(keeper.curve))
+                learner, train_loader, tuning_loader, recipe, folder,
+                resources=resources, bar=own, save_seconds=save_seconds,
+            )  # fmt: skip
+    work = _Work(learner, train_loader, tuning_loader, recipe, folder, resources, save_seconds)
+    shown = bar or Mute()
+    state = work.state()
+    shown.advance(len(state.curve))
+    if not state.finished:
+        state = work.done(state, shown)
+    shown.advance(recipe.epochs - len(state.curve))
+    learner.load_state_dict(state.best_weights)
+    return FitResult(best(state.curve, state.tuned), tuple(state.curve))
 
 
-def _trainer(recipe: FitRecipe, keeper: _Keeper) -> pl.Trainer:
+def _check(recipe: FitRecipe, resources: FitResources) -> None:
+    """Find out before the training whether it can be done as asked."""
+    check_logs(resources.logs)
+    gpus, wanted = torch.cuda.device_count(), f"devices = {resources.devices}, nodes = {resources.nodes}"
+    if min(resources.devices, resources.nodes, recipe.accumulate) < 1:
+        raise RunError(f"{wanted}, accumulate = {recipe.accumulate}: expected at least 1 of each")
+    if recipe.precision == "16-mixed" and not _on_gpu(recipe):
+        raise RunError("precision 16-mixed needs a GPU and there is none in use; take bf16-mixed or 32-true")
+    if _on_gpu(recipe) and resources.devices > gpus:
+        raise RunError(f"{wanted}, and this machine has {gpus} GPUs; ask for so many, or set device to cpu")
+    if resources.nodes > 1 and launched() == 1:
+        raise RunError(f"{wanted}: start a training on several machines with torchrun or SLURM")
+    if launched() not in (1, resources.processes):
+        raise RunError(f"{wanted}, and {launched()} processes were started; expected their product")
+
+
+def _on_gpu(recipe: FitRecipe) -> bool:
+    return recipe.device == "gpu" or (recipe.device == "auto" and torch.cuda.is_available())
+
+
+@dataclass(frozen=True)
+class _Work:
+    """All that a process needs to train, alone or with others; pickles."""
+
+    learner: Learner
+    train_loader: DataLoader[Any]
+    tuning_loader: DataLoader[Any] | None
+    recipe: FitRecipe
+    folder: Path
+    resources: FitResources
+    save_seconds: float
+
+    def state(self) -> FitState:
+        """As it lies in the folder, or that of a training not yet begun."""
+        state = FitState(self.recipe, self.resources.processes, self.tuning_loader is not None)
+        state.load(self.folder, self.learner)
+        return state
+
+    def done(self, state: FitState, bar: Progress) -> FitState:
+        """Train from a state to the end."""
+        if self.resources.processes == 1 or launched() > 1:
+            _train(self, state, bar)
+            return state
+        spawn(_train_among, self, self.resources.processes, "nccl" if _on_gpu(self.recipe) else "gloo", bar)
+        return self.state()
+
+
+def _train_among(work: _Work, bar: Progress) -> None:
+    """Train as one of several processes on this machine.
+
+    The weights arrive in memory that all processes share, so each takes a copy of its own.
+    """
+    state = work.state()
+    own = _Work(**{**vars(work), "learner": copy.deepcopy(work.learner)})
+    _train(own, state, bar)
+
+
+def _train(work: _Work, state: FitState, bar: Progress) -> None:
+    """Train from a state to the end, in this process."""
+    if state.weights:
+        work.learner.load_state_dict(state.weights)
+    with isolate_rng(), deterministic_kernels(), quiet(), interruptible():
+        trainer = _trainer(work, len(state.curve))
+        feed = Feed(dealt(work.train_loader, trainer.global_rank, trainer.world_size))
+        keeper = Keeper(
+            learner=work.learner,
+            feed=feed,
+            state=state,
+            resources=work.resources,
+            folder=work.folder,
+            bar=bar,
+            seconds=work.save_seconds,
+        )
+        trainer.callbacks.append(keeper)  # type: ignore[attr-defined]
+        module = FitModule(work.learner, work.recipe, trainer.world_size)
+        trainer.fit(module, feed, work.tuning_loader)
+
+
+def _trainer(work: _Work, done: int) -> pl.Trainer:
+    recipe, resources = work.recipe, work.resources
+    alone = resources.processes == 1
     return pl.Trainer(
-        max_epochs=recipe.epochs - len(keeper.curve),
+        max_epochs=recipe.epochs - done,
         accelerator=recipe.device,
-        devices=1,
+        devices=resources.devices,
+        num_nodes=resources.nodes,
+        # a batch need not use all of a learner, for example not every task of several
+        strategy="auto" if alone else DDPStrategy(find_unused_parameters=True),
+        plugins=None if alone or launched() > 1 else [LightningEnvironment()],
         precision=recipe.precision,
         gradient_clip_val=recipe.clip or None,
-        callbacks=[keeper],
+        accumulate_grad_batches=recipe.accumulate,
+        use_distributed_sampler=False,
+        inference_mode=False,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -149,138 +211,3 @@ def _trainer(recipe: FitRecipe, keeper: _Keeper) -> pl.Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
-
-
-class _Module(pl.LightningModule):
-    """A learner as Lightning wants it; gathers the losses of an epoch."""
-
-    def __init__(self, learner: Learner, recipe: FitRecipe) -> None:
-        super().__init__()
-        self.learner = learner
-        self.recipe = recipe
-        self.train_losses: list[Tensor] = []
-        self.tuning_losses: list[Tensor] = []
-
-    def training_step(self, batch: Any, index: int) -> Tensor:
-        losses = self.learner.losses(batch)
-        self.train_losses.append(losses.detach())
-        return losses.mean()
-
-    def validation_step(self, batch: Any, index: int) -> None:
-        self.tuning_losses.append(self.learner.losses(batch))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        decayed = list(self.learner.decayed())
-        chosen = {id(p) for p in decayed}
-        free = [p for p in self.learner.parameters() if id(p) not in chosen]
-        groups: list[dict[str, Any]] = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ]
-        kinds: dict[str, type[torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-        return kinds[self.recipe.optimizer](groups, lr=self.recipe.lr)  # type: ignore[call-arg]
-
-
-class _Keeper(pl.Callback):
-    """Seeds every epoch, sets its learning rate, writes down the curve, keeps the best weights, stops."""
-
-    def __init__(
-        self, learner: Learner, loader: DataLoader[Any], recipe: FitRecipe, folder: Path, bar: Progress
-    ) -> None:
-        self.learner, self.loader, self.recipe, self.folder, self.bar = learner, loader, recipe, folder, bar
-        self.tuned = True
-        self.seconds = 0.0
-        self.curve: list[Epoch] = []
-        self.weights: dict[str, Tensor] = {}
-        self.best_weights: dict[str, Tensor] = {}
-        self.optimizer: dict[str, Any] = {}
-        self.saved = time.monotonic()
-
-    @property
-    def finished(self) -> bool:
-        return finished(self.curve, self.recipe.epochs, self.recipe.patience, self.tuned)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.optimizer:
-            trainer.optimizers[0].load_state_dict(self.optimizer)
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._seed()
-
-    def _seed(self) -> None:
-        """Seed the epoch to come; Lightning starts to load its batches before any hook of that epoch."""
-        seed = int(np.random.SeedSequence([self.recipe.seed, len(self.curve)]).generate_state(1)[0])
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-        if isinstance(self.loader.generator, torch.Generator):
-            self.loader.generator.manual_seed(seed)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        lr = learning_rate(self.recipe.schedule, self.recipe.lr, self.recipe.epochs, self.curve)
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = lr
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, _Module)
-        optimizer = trainer.optimizers[0]
-        self._add(pl_module, float(optimizer.param_groups[0]["lr"]))
-        self.weights = {n: w.detach().to("cpu", copy=True) for n, w in self.learner.state_dict().items()}
-        self.optimizer = optimizer.state_dict()
-        if best(self.curve, self.tuned) is self.curve[-1]:
-            self.best_weights = self.weights
-        if time.monotonic() - self.saved >= self.seconds:
-            self.save()
-        self.bar.advance(1, f"tuning loss {self.curve[-1].tuning:.3f}")
-        trainer.should_stop = self.finished
-        self._seed()
-
-    def _add(self, module: _Module, lr: float) -> None:
-        train = _mean(module.train_losses)
-        tuning = _mean(module.tuning_losses) if self.tuned else train
-        self.curve.append(Epoch(len(self.curve), train, tuning, lr))
-        if not (math.isfinite(train) and math.isfinite(tuning)):
-            raise RunError(
-                f"the loss is {train} (training) and {tuning} (tuning) in epoch {len(self.curve)}, expected "
-                f"finite numbers; look for extreme values in the input, or use a lower lr than {lr:g}"
-            )
-
-    def save(self) -> None:
-        """Write the state and the curve."""
-        state = {
-            "recipe": asdict(self.recipe),
-            "curve": [asdict(e) for e in self.curve],
-            "weights": self.weights,
-            "best_weights": self.best_weights,
-            "optimizer": self.optimizer,
-        }
-        with whole(self.folder / STATE_FILE) as partial:
-            torch.save(state, partial)
-        write_whole(self.folder / LOG_FILE, as_csv(self.curve))
-        self.saved = time.monotonic()
-
-    def resume(self) -> None:
-        """Take up the state in the folder, if there is one."""
-        path = self.folder / STATE_FILE
-        if not path.exists():
-            return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        fits = _shapes(state["weights"]) == _shapes(self.learner.state_dict())
-        if not fits or state["recipe"] != asdict(self.recipe):
-            raise RunError(f"{path} is the state of another training; delete it to train anew")
-        self.curve = [Epoch(**e) for e in state["curve"]]
-        self.weights, self.best_weights = state["weights"], state["best_weights"]
-        self.optimizer = state["optimizer"]
-        self.learner.load_state_dict(self.weights)
-        self.bar.advance(len(self.curve))
-
-
-def _mean(losses: list[Tensor]) -> float:
-    """Mean over the elements of all batches; empties the list."""
-    mean = float(torch.cat(losses).double().mean())
-    losses.clear()
-    return mean
-
-
-def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in weights.items()}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from histopress.core.cache import cache_folder
 from histopress.core.errors import RecipeError
 from histopress.core.files import write_whole
 from histopress.core.recipe import build, digest, plain, read_settings
@@ -51,14 +51,6 @@ class EngineChoice:
     backend: str
     cosine: float
     batch: int
-
-
-def cache_folder() -> Path:
-    """HISTOPRESS_CACHE, else `histopress` in XDG_CACHE_HOME, else ~/.cache/histopress."""
-    own, shared = os.environ.get("HISTOPRESS_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).expanduser()
-    return (Path(shared) if shared else Path.home() / ".cache") / "histopress"
 
 
 def question(

@@ -16,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import histopress
+from histopress.core.cache import cache_folder
 from histopress.core.errors import GridError, NoTissueError, UnreadableSlideError
 from histopress.core.failures import stage
 from histopress.core.files import quick_hash
@@ -29,7 +30,6 @@ from histopress.data.slide import Slide, open_slide
 from histopress.data.tiles import lay_lattice, read_tiles, select_cells
 from histopress.data.tissue import TissueMask, mask_slide
 from histopress.encoders.engine import Engine
-from histopress.encoders.engine_cache import cache_folder
 from histopress.grids import store
 from histopress.grids.compress import CompressRecipe, Resources
 from histopress.grids.early import EarlyMasks
