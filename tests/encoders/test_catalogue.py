@@ -12,6 +12,7 @@ import pytest
 from histopress.core.errors import EncoderError
 from histopress.encoders.catalogue import EncoderEntry, listing, load_encoder, table
 from histopress.encoders.encoder import encode, save_encoder
+from histopress.encoders.foundation import MODELS
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,13 @@ def test_settings_reach_the_encoder() -> None:
         ("mean_rgb", "did you mean mean-rgb"),
         ("Random:seed=3", "did you mean random"),
         ("encoder.h5", r"did you mean nic:encoder\.h5"),
-        ("resnet", "known: mean-rgb, stain-texture, nic:PATH, random, saved:FOLDER, timm:MODEL"),
+        (
+            "resnet",
+            "mean-rgb, stain-texture, nic:PATH, random, saved:FOLDER, timm:MODEL, onnx:FILE, script:FILE",
+        ),
+        ("virchow2", "did you mean hf-hub:virchow2"),
+        ("MahmoodLab/UNI", "did you mean hf-hub:MahmoodLab/UNI"),
+        ("w.safetensors", r"weights alone are no encoder: did you mean timm:MODEL@w\.safetensors"),
         ("", "known: mean-rgb"),
         ("mean-rgb:", "ends in a colon"),
         ("mean-rgb:size=3", r"'size' cannot be set; can be set, each once: spacing=0\.5, tile=128"),
@@ -118,13 +125,24 @@ def test_the_list_agrees_with_the_encoders(shared_data: Path) -> None:
         assert (card.dim, card.spacing, card.tile) == (entry.dim, entry.spacing, entry.tile)
         assert card.licence == entry.licence
         assert entry.available
-    assert list(entries) == ["mean-rgb", "stain-texture", "nic", "random", "saved", "timm"]
+    kinds = ["mean-rgb", "stain-texture", "nic", "random", "saved", "timm", "onnx", "script", "hf-hub"]
+    assert list(entries) == kinds
+
+
+def test_the_list_has_every_foundation_encoder() -> None:
+    listed = {entry.name: entry for entry in listing()}
+    for model in MODELS:
+        entry = listed[f"hf-hub:{model.name}"]
+        assert (entry.dim, entry.spacing, entry.tile) == (model.dim, model.spacing, model.tile)
+        assert entry.licence == model.licence
+        assert ("gated" in entry.note) == model.gated
 
 
 def test_the_table_names_every_entry_and_what_is_missing() -> None:
     absent = EncoderEntry("far-away", 5, 0.25, 96, "MIT", False, "somewhere else")
     lines = table([*listing(), absent]).splitlines()
-    assert len(lines) == 1 + 2 * 7
+    assert len(lines) == 1 + 2 * (len(listing()) + 1)
+    assert all(len(line) < 160 for line in lines[1::2])
     assert lines[-2].split() == ["far-away", "5", "0.25", "96", "MIT"]
     assert lines[-1].strip() == "somewhere else (not installed here)"
 

@@ -25,6 +25,8 @@ from histopress.encoders.encoder import (
     encode,
     load_saved,
     pick_device,
+    read_card,
+    read_weights,
     save_encoder,
 )
 from histopress.encoders.networks import MeanColour, MeanColourSettings, StridedConv, StridedConvSettings
@@ -150,7 +152,7 @@ def small_network(seed: int) -> StridedConv:
 
 
 def test_identity_is_of_architecture_spacing_and_weights_alone() -> None:
-    encoder = NetworkEncoder(small_network(0), "one", 0.5, "mine", "here")
+    encoder = NetworkEncoder(small_network(0), "one", 0.5, licence="mine", source="here")
     renamed = NetworkEncoder(small_network(0), "other", 0.5)
     assert renamed.card.identity == encoder.card.identity
     assert NetworkEncoder(small_network(0), "one", 0.6).card.identity != encoder.card.identity
@@ -236,9 +238,10 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
         load_saved(tmp_path)
 
 
-def test_only_our_own_networks_can_be_saved(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="Recorder cannot be saved"):
-        save_encoder(Recorder(), tmp_path)
+def test_an_encoder_without_weights_is_kept_as_its_card(tmp_path: Path) -> None:
+    save_encoder(Recorder(), tmp_path)
+    assert read_card(tmp_path / CARD_FILE) == Recorder().card
+    assert read_weights(tmp_path / WEIGHTS_FILE) == {}
 
 
 def test_the_card_holds_plain_values_only() -> None:

@@ -41,6 +41,7 @@ class EncoderCard:
         architecture: name of the network in `networks`, and its settings, to build it again.
         licence: of the weights.
         source: paper, data and file it comes from.
+        training: where it was trained here: method, tasks with their data, licences and scores, recipe.
     """
 
     name: str
@@ -52,6 +53,7 @@ class EncoderCard:
     architecture: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
     source: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 class Encoder(nn.Module):
@@ -77,6 +79,10 @@ class Encoder(nn.Module):
         """Stay in evaluation mode, whatever is asked: codes must not depend on the rest of their batch."""
         return super().train(False)
 
+    def weights(self) -> dict[str, Tensor]:
+        """What is kept beside the card to make the encoder again; nothing where the card is enough."""
+        return {}
+
 
 class NetworkEncoder(Encoder):
     """A network behind the Encoder contract, frozen: takes the network over, and it learns no more.
@@ -87,10 +93,18 @@ class NetworkEncoder(Encoder):
         spacing: um/px of its tiles.
         licence: of its weights.
         source: paper, data and file it comes from.
+        training: see `EncoderCard`.
     """
 
     def __init__(
-        self, network: Network, name: str, spacing: float, licence: str = "", source: str = ""
+        self,
+        network: Network,
+        name: str,
+        spacing: float,
+        *,
+        licence: str = "",
+        source: str = "",
+        training: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.network = network.requires_grad_(False)
@@ -104,6 +118,7 @@ class NetworkEncoder(Encoder):
             architecture=architecture_of(network),
             licence=licence,
             source=source,
+            training=training or {},
         )
         self.to(memory_format=torch.channels_last)
         self.eval()
@@ -114,6 +129,10 @@ class NetworkEncoder(Encoder):
         with torch.no_grad():
             codes: Tensor = self.network(tiles)
         return codes
+
+    def weights(self) -> dict[str, Tensor]:
+        """Weights of the network, on the CPU."""
+        return {name: weight.cpu().contiguous() for name, weight in self.network.state_dict().items()}
 
 
 def check_tiles(tiles: Tensor | NDArray[Any], card: EncoderCard) -> None:
@@ -201,13 +220,10 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write an encoder into a folder: its weights, then the card that vouches for them; whole or absent.
 
     Raises:
-        EncoderError: the encoder is not one of our own networks, or its weights cannot be written.
+        EncoderError: its weights cannot be written.
     """
-    if not isinstance(encoder, NetworkEncoder):
-        raise EncoderError(f"{type(encoder).__name__} cannot be saved, expected an encoder of a network")
-    weights = {name: w.cpu().contiguous() for name, w in encoder.network.state_dict().items()}
     with whole(folder / WEIGHTS_FILE) as partial:
-        _save(weights, partial)
+        _save(encoder.weights(), partial)
     write_whole(folder / CARD_FILE, json.dumps(plain(encoder.card), indent=2) + "\n")
 
 
@@ -227,9 +243,16 @@ def load_saved(folder: Path) -> NetworkEncoder:
     Raises:
         EncoderError: card or weights are missing or damaged, or the weights are not those of the card.
     """
-    card = _read_card(folder / CARD_FILE)
-    network = build_network(card.architecture, _read_weights(folder / WEIGHTS_FILE))
-    encoder = NetworkEncoder(network, card.name, card.spacing, card.licence, card.source)
+    card = read_card(folder / CARD_FILE)
+    network = build_network(card.architecture, read_weights(folder / WEIGHTS_FILE))
+    encoder = NetworkEncoder(
+        network,
+        card.name,
+        card.spacing,
+        licence=card.licence,
+        source=card.source,
+        training=card.training,
+    )
     for fact in ("identity", "tile", "dim"):
         found, stated = getattr(encoder.card, fact), getattr(card, fact)
         if found != stated:
@@ -240,7 +263,12 @@ def load_saved(folder: Path) -> NetworkEncoder:
     return encoder
 
 
-def _read_card(path: Path) -> EncoderCard:
+def read_card(path: Path) -> EncoderCard:
+    """The card of an encoder.
+
+    Raises:
+        EncoderError: it is missing, or no card.
+    """
     if not path.is_file():
         raise EncoderError(
             f"{path.parent} holds no encoder: {path.name} is missing; name a folder that has one"
@@ -251,7 +279,12 @@ def _read_card(path: Path) -> EncoderCard:
         raise EncoderError(f"{error}; save the encoder again") from error
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """What `save_encoder` kept beside the card.
+
+    Raises:
+        EncoderError: it is missing or damaged.
+    """
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -261,9 +294,13 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _identity(network: Network, spacing: float) -> str:
-    """Digest over architecture, spacing, and name, type, shape and bytes of every weight, sorted by name."""
+    return digest(architecture_of(network), float(spacing), weights_hash(network))
+
+
+def weights_hash(network: nn.Module) -> str:
+    """SHA-256 over name, type, shape and bytes of every weight, sorted by name."""
     hasher = hashlib.sha256()
     for name, weight in sorted(network.state_dict().items()):
         hasher.update(f"{name} {weight.dtype} {tuple(weight.shape)};".encode())
         hasher.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest(architecture_of(network), float(spacing), hasher.hexdigest())
+    return hasher.hexdigest()

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from histopress.core.cache import cache_folder
 from histopress.core.errors import EncoderError, HistopressError
 from histopress.encoders.encoder import Encoder, NetworkEncoder, check_tiles, encode, pick_device
 from histopress.encoders.engine_batches import PART, Workplace, using_threads
-from histopress.encoders.engine_cache import EngineChoice, cache_folder, question, remembered
+from histopress.encoders.engine_cache import EngineChoice, question, remembered
 from histopress.encoders.engine_probe import Run, agreement, probe_tiles, seconds_per_tile
 from histopress.encoders.engine_ways import BACKENDS, FAULTS, ways
 from histopress.encoders.network import ImageNetwork
@@ -102,7 +103,7 @@ def prepare(
     count = threads or torch.get_num_threads()
     asked = {"threads": count, "precision": precision, "backend": backend}
     key = question(encoder.card.identity, place, asked, probe)
-    finder = _Finder(encoder, encoder.network, place, count, tiles)
+    finder = _Finder(encoder, encoder.network.plain(), place, count, tiles)
     choice = replace(remembered(key, lambda: finder.choose(tried)), device=str(place))
     log.info("%s runs by %s", encoder.card.name, choice)
     return Engine(encoder, choice, finder.run_of(choice))
@@ -126,7 +127,7 @@ def prepare_as(encoder: Encoder, choice: EngineChoice, *, threads: int | None = 
     if not (isinstance(encoder, NetworkEncoder) and isinstance(encoder.network, ImageNetwork)):
         raise EncoderError(f"{encoder.card.name} runs as it is, not by {choice.backend}; choose again")
     count = threads or torch.get_num_threads()
-    finder = _Finder(encoder, encoder.network, place, count, probe_tiles(encoder.card.tile))
+    finder = _Finder(encoder, encoder.network.plain(), place, count, probe_tiles(encoder.card.tile))
     return Engine(encoder, choice, finder.run_of(choice))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -64,3 +65,24 @@ class ImageNetwork(Network):
     def codes(self, images: Tensor) -> Tensor:
         """Images (batch, 3, height, width) -> codes (batch, dim), in the type of the images."""
         raise NotImplementedError
+
+    def plain(self) -> ImageNetwork:
+        """The same function in torch's own layers, for engines that know no others; itself where it is so."""
+        return self
+
+
+def scaled(images: Tensor, pixels: PixelScale, shrunk: int = 1) -> Tensor:
+    """Images (batch, 3, height, width), 0 to 1 -> what `ImageNetwork.codes` takes.
+
+    The way of training, where tiles are altered before they are scaled; float32 throughout.
+
+    Args:
+        images: of full size, or means of blocks.
+        pixels: what the network wants.
+        shrunk: side of the blocks in px; divides `pixels.shrink`.
+    """
+    if pixels.shrink > shrunk:
+        images = nn.functional.avg_pool2d(images, pixels.shrink // shrunk)
+    scale, shift = torch.tensor([pixels.scale, pixels.shift], device=images.device)
+    ready: Tensor = images * (scale * 255)[:, None, None] + shift[:, None, None]
+    return ready

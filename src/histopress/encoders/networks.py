@@ -16,6 +16,7 @@ from histopress.core.recipe import build, plain
 from histopress.encoders.network import ImageNetwork, Network, PixelScale, Settings
 from histopress.encoders.texture import StainTexture, StainTextureSettings
 from histopress.encoders.timm_encoder import TimmNetwork, TimmSettings
+from histopress.encoders.turned_conv import TurnedConv, TurnedConvSettings
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
     "strided-conv": (StridedConvSettings, StridedConv),
     "stain-texture": (StainTextureSettings, StainTexture),
     "timm": (TimmSettings, TimmNetwork),
+    "turned-conv": (TurnedConvSettings, TurnedConv),
 }
 """Name in a card -> settings and network."""
 
