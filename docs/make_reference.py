@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from histopress.cli import VERBS, overview
+from histopress.cli import overview
+from histopress.verbs import VERBS
 
 TARGET = Path(__file__).parent / "reference" / "commands.md"
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1] / "src" / "histopress"
 FILES = sorted(ROOT.rglob("*.py"))
-DOORS = {"__init__.py", "__main__.py", "cli.py"}
+DOORS = {"__init__.py", "__main__.py", "cli.py", "verbs.py"}
 
 # library -> where it may be imported; patterns over paths below the package
 HOMES = {
@@ -19,11 +19,11 @@ HOMES = {
     "tifffile": ["data/*_slide.py", "data/tiff_layout.py"],
     "simplejpeg": ["data/*_slide.py", "data/tile_codec.py", "data/write_slide.py"],
     "zarr": ["grids/store.py", "grids/exchange*.py"],
-    "h5py": ["encoders/published.py", "grids/exchange*.py"],
-    "lightning": ["core/fit.py", "core/manners.py"],
+    "h5py": ["data/patch_hdf5.py", "encoders/published.py", "grids/exchange*.py"],
+    "lightning": ["core/fit*.py", "core/manners.py"],
     "sklearn": ["metrics/*"],
-    "tyro": ["cli.py"],
-    "rich": ["cli.py", "core/progress.py"],
+    "tyro": ["cli.py", "verbs.py"],
+    "rich": ["core/progress.py"],
     "matplotlib": ["maps/*", "metrics/*", "studies/*"],
     "cattrs": ["core/recipe.py"],
     "tomli_w": ["core/recipe.py"],
@@ -34,8 +34,9 @@ HOMES = {
     "lifelines": ["metrics/survival.py"],
     "captum": ["maps/attribution.py"],
     "timm": ["encoders/timm_encoder.py"],
-    "huggingface_hub": ["encoders/published.py"],
-    "onnxruntime": ["encoders/engine_onnx.py"],
+    "pytorch_metric_learning": ["encoders/simclr.py"],
+    "huggingface_hub": ["encoders/hub.py"],
+    "onnxruntime": ["encoders/engine_onnx.py", "encoders/onnx_encoder.py"],
     "openvino": ["encoders/engine_openvino.py"],
     "nncf": ["encoders/engine_openvino.py"],
     "ray": ["grids/cluster*.py"],

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histopress.cli import VERBS, run
+from histopress.cli import run
 from histopress.core.geometry import Size, Spacing
 from histopress.core.recipe import load
 from histopress.data.write_slide import write_slide
 from histopress.grids.compress import CompressRecipe
+from histopress.verbs import VERBS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import histopress
-from histopress.cli import VERBS
+from histopress.verbs import STUDIES, VERBS
 
 NAMES = {
     "Box", "Cohort", "CompressRecipe", "Encoder", "EncoderCard", "EvaluateRecipe", "ExchangeRecipe",
@@ -34,5 +34,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 def test_verbs() -> None:
     assert list(VERBS) == [
-        "demo", "inspect", "mask", "encoders", "compress", "exchange", "train", "predict", "evaluate"
+        "demo", "inspect", "mask", "encoders", "patches", "train-encoder", "compress", "exchange", "train",
+        "predict", "evaluate",
     ]  # fmt: skip
+    assert list(STUDIES) == ["tasks", "transfer"]
