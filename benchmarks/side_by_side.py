@@ -18,14 +18,20 @@ import measure
 import peers
 from measure import HERE, Report
 
-PARTS = ("engines", "reading", "extraction", "area", "grid_size")
+PARTS = ("engines", "training", "reading", "extraction", "area", "grid_size")
+FILES = {"training": "encoder_training"}
+"""Script and results of a part, where they are not called as the part is."""
+
+ALONE = {"engines", "training"}
+"""Parts that need no environments of other tools."""
+
 SHARED = ("data", "work", "peers", "rounds", "results")
 """Flags that are handed on to the parts."""
 
 
 def command(part: str, given: Namespace) -> list[str]:
     """How a part is run."""
-    start = [sys.executable, str(HERE / f"{part}.py")]
+    start = [sys.executable, str(HERE / f"{FILES.get(part, part)}.py")]
     if part == "engines":  # needs neither slides nor peers
         few = ["--seconds", "1", "--only", "small conv, 128"] if given.quick else []
         return [*start, "-o", str(given.results / "engines.json"), *few]
@@ -60,15 +66,16 @@ def main() -> None:
     parser = measure.arguments(__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma")
     given = measure.settle(parser.parse_args())
-    found = [peers.find(name, given.peers) for name in peers.PEERS]
+    parts = given.only.split(",")
+    found = [peers.find(name, given.peers) for name in peers.PEERS if set(parts) - ALONE]
     absent = {one.peer.name: one.absent for one in found if one.absent}
     rows: list[dict[str, str]] = []
-    for part in given.only.split(","):
+    for part in parts:
         reason = run(part, given)
         if reason:
             absent[part] = reason
         else:
-            for path in sorted(given.results.glob(f"{part}*.json")):
+            for path in sorted(given.results.glob(f"{FILES.get(part, part)}*.json")):
                 rows += headlines(part, path)
     measure.finish(Report("side_by_side", rows, absent, {"quick": given.quick}), given)
     sys.exit(any(part in absent for part in PARTS))

@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 from histopress.core.errors import RecipeError
 
 R = TypeVar("R")
-EncoderAction = Literal["list", "fetch", "convert"]
+EncoderAction = Literal["list", "fetch", "convert", "pack"]
 Tasks = Annotated[Positional[tuple[str, ...]], arg(metavar="TASK...", help_behavior_hint="(at least one)")]
 Paths = Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...", help_behavior_hint="(at least one)")]
 Output = Annotated[Path, arg(aliases=["-o"], metavar="PATH")]
@@ -166,7 +166,7 @@ def _mask(given: Given) -> Callable[..., int]:
 
 def _encoders(given: Given) -> Callable[..., int]:
     def verb(
-        action: Annotated[Positional[EncoderAction], arg(metavar="list|fetch|convert")] = "list",
+        action: Annotated[Positional[EncoderAction], arg(metavar="list|fetch|convert|pack")] = "list",
         what: Annotated[Positional[str], arg(metavar="NAME|FILE")] = "",
         /,
         output: Annotated[Path | None, arg(aliases=["-o"], metavar="FILE")] = None,
@@ -176,10 +176,11 @@ def _encoders(given: Given) -> Callable[..., int]:
         """List the encoders that can be named; fetch published weights; convert pickled ones.
 
         Args:
-            action: list; fetch NAME downloads weights of a foundation encoder; convert FILE turns pickled
-                weights (.pt, .pth, .bin, .ckpt) into safetensors without running what else they hold.
-            what: name of a foundation encoder to fetch, or file to convert.
-            output: safetensors file that convert writes; beside FILE if not given.
+            action: list; fetch NAME downloads weights of a foundation encoder; convert FILE makes safetensors
+                of pickled weights (.pt, .pth, .bin, .ckpt) without running what else they hold; pack RUN
+                writes a trained encoder at half its size.
+            what: name of a foundation encoder to fetch, file to convert, or folder to pack.
+            output: safetensors file that convert writes, beside FILE if not given; folder that pack writes.
             inside: name below which the weights lie in FILE, such as teacher, where convert cannot tell.
         """
         common.begin()
@@ -190,13 +191,15 @@ def _encoders(given: Given) -> Callable[..., int]:
             common.tell(table(entries), entries)
             return 0
         if not what:
-            wanted = "NAME" if action == "fetch" else "FILE"
+            wanted = {"fetch": "NAME", "convert": "FILE", "pack": "RUN -o FOLDER"}[action]
             raise RecipeError(f"{action} what? write histopress encoders {action} {wanted}")
         if action == "fetch":
             from histopress.encoders.hub import fetch
 
             fetched = fetch(what)
             common.tell(fetched.text, fetched)
+        elif action == "pack":
+            common.tell(*_packed(what, output))
         else:
             from histopress.encoders.pickled import convert
 
@@ -205,6 +208,16 @@ def _encoders(given: Given) -> Callable[..., int]:
         return 0
 
     return verb
+
+
+def _packed(what: str, output: Path | None) -> tuple[str, dict[str, Any]]:
+    from histopress.encoders.catalogue import load_encoder
+    from histopress.encoders.shipped import pack
+
+    if output is None:
+        raise RecipeError("pack writes a folder; name it with -o FOLDER")
+    card = pack(load_encoder(what), output, name=output.name).card
+    return f"{card.name}, {card.identity}, in {output}", {"identity": card.identity, "folder": output}
 
 
 def _patches(given: Given) -> Callable[..., int]:

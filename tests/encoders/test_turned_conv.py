@@ -8,7 +8,13 @@ from histopress.core.errors import EncoderError
 from histopress.encoders.encoder import NetworkEncoder, encode, load_saved, save_encoder
 from histopress.encoders.engine import prepare
 from histopress.encoders.network import scaled
-from histopress.encoders.turned_conv import TurnedConv, TurnedConvSettings, orientations
+from histopress.encoders.turned_conv import (
+    TurnedConv,
+    TurnedConvSettings,
+    TurnedPyramid,
+    TurnedPyramidSettings,
+    orientations,
+)
 
 SMALL = TurnedConvSettings(tile=32, channels=(16, 32, 64), blocks=(0, 1, 1), dim=5)
 
@@ -16,7 +22,8 @@ SMALL = TurnedConvSettings(tile=32, channels=(16, 32, 64), blocks=(0, 1, 1), dim
 def lively(settings: TurnedConvSettings, seed: int = 0) -> TurnedConv:
     """A network whose norms have seen tiles, so that nothing in it is trivial."""
     torch.manual_seed(seed)
-    network = TurnedConv(settings)
+    kind = TurnedPyramid if isinstance(settings, TurnedPyramidSettings) else TurnedConv
+    network = kind(settings)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     network.train()
@@ -82,6 +89,20 @@ def test_the_plain_network_computes_the_same() -> None:
     images = scaled(tiles.permute(0, 3, 1, 2) / 255, network.pixels)
     with torch.no_grad():
         torch.testing.assert_close(network.plain().codes(images), network(tiles), rtol=1e-4, atol=1e-5)
+
+
+def test_a_pyramid_sees_every_stage_and_is_as_steady() -> None:
+    settings = TurnedPyramidSettings(tile=32, channels=(16, 32, 64), blocks=(1, 0, 1), dim=5)
+    network, tiles = lively(settings), some_tiles(4, 32)
+    assert network.code.in_features == (16 + 32 + 64) // 8
+    images = scaled(tiles.permute(0, 3, 1, 2) / 255, network.pixels)
+    with torch.no_grad():
+        codes = network(tiles)
+        maps = [network.trunk[:n](images) for n in (2, 3, 5)]
+        means = torch.cat([m.unflatten(1, (8, -1)).mean((1, 3, 4)) for m in maps], 1)
+        torch.testing.assert_close(network.code(means), codes)
+        torch.testing.assert_close(network.plain().codes(images), codes, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network(turned(tiles, True, 1)), codes, rtol=1e-4, atol=1e-5)
 
 
 def test_engines_run_it(tmp_path: object) -> None:

@@ -196,7 +196,7 @@ def test_a_killed_node_changes_nothing_but_the_time(
     tmp_path: Path, nodes: Any, make_slide: MakeSlide, slow_encoder: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     slides = [make_slide(f"s{n}", n) for n in range(8)]
-    compress(slides, tmp_path / "without")
+    compress(slides, tmp_path / "without", CompressRecipe(encoder="mean-rgb"))
     output = tmp_path / "with"
     killer = kill_a_node_when(lambda: output.is_dir() and len(store.find_grids(output)) > 0, nodes)
     with caplog.at_level(logging.WARNING, "histopress"):
@@ -257,19 +257,22 @@ def test_stores_take_grids_of_a_single_machine(
     """The same files as on a disk; other settings and other encoders never mix with what is there."""
     monkeypatch.setenv("HISTOPRESS_CACHE", str(tmp_path / "cache"))
     slide, grids = make_slide("a"), Url("memory://test-cluster/grids")
-    compress([slide], tmp_path / "out")
+    compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     compress([slide], str(grids))
     found = grids / "a.grid.zarr.zip"
     assert found.read([(0, found.size())]) == list(files_of(tmp_path / "out").values())
     assert np.array_equal(
         store.read_grid(found).features, store.read_grid(tmp_path / "out" / found.name).features
     )
-    assert compress([slide], grids).skipped == 1
-    changed = compress([slide], grids, CompressRecipe(tissue_share=0.9))
+    assert compress([slide], grids, CompressRecipe(encoder="mean-rgb")).skipped == 1
+    changed = compress([slide], grids, CompressRecipe(encoder="mean-rgb", tissue_share=0.9))
     assert "tissue_share: 0.25 there, 0.9 asked" in next(iter(changed.failures)).reason
     with pytest.raises(GridError, match="holds grids of encoder mean-rgb"):
         compress([slide], grids, NETWORK)
     found.write(b"cut short")
-    assert "not a stored grid" in next(iter(compress([slide], grids).failures)).reason
+    assert (
+        "not a stored grid"
+        in next(iter(compress([slide], grids, CompressRecipe(encoder="mean-rgb")).failures)).reason
+    )
     assert compress([slide], grids, None, Resources(overwrite=True)).compressed == 1
     assert (grids / "encoder" / "weights.safetensors").size() > 0

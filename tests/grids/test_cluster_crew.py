@@ -77,7 +77,7 @@ def hiring(*actors: Fake) -> Callable[[], Fake]:
 
 
 def run(crew: Crew, tmp_path: Path, slides: int = 5) -> CompressSummary:
-    order = Order(tmp_path, CompressRecipe(), Resources(), 1, 1024)
+    order = Order(tmp_path, CompressRecipe(encoder="mean-rgb"), Resources(), 1, 1024)
     summary = CompressSummary(output=tmp_path, encoder={}, slides=slides)
     jobs = [Job(f"s{n}", tmp_path / f"s{n}.svs", None, None) for n in range(slides)]
     crew.run(Board(jobs, order, tmp_path, summary, Silent()), crew.choose("auto"))

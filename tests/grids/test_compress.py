@@ -38,7 +38,7 @@ def failures_of(folder: Path) -> dict[str, str]:
 
 def test_slides_become_grids_with_all_that_names_them(tmp_path: Path, make_slide: MakeSlide) -> None:
     paths = [make_slide("a", 1), make_slide("b", 2, rows=5, cols=11)]
-    summary = compress(paths, tmp_path / "out")
+    summary = compress(paths, tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     grids = grids_of(tmp_path / "out")
     assert (summary.compressed, summary.skipped, len(summary.failures)) == (2, 0, 0)
     assert {name: g.shape for name, g in grids.items()} == {"a": (6, 9), "b": (5, 11)}
@@ -53,7 +53,7 @@ def test_slides_become_grids_with_all_that_names_them(tmp_path: Path, make_slide
 
 
 def test_codes_are_those_of_the_pixels(tmp_path: Path, make_slide: MakeSlide) -> None:
-    compress([make_slide("a")], tmp_path / "out")
+    compress([make_slide("a")], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     grid = grids_of(tmp_path / "out")["a"]
     with Image.open(tmp_path / "slides" / "a.tiff") as picture:
         pixels = np.asarray(picture)
@@ -72,7 +72,7 @@ def test_mean_rgb_commutes_with_turning_the_slide(
 ) -> None:
     """Turning by whole pixels re-encodes the JPEG, which moves means by far less than a grey level."""
     paths = [make_slide("straight", 5), make_slide("turned", 5, turn=turn)]
-    compress(paths, tmp_path / "out")
+    compress(paths, tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     grids = grids_of(tmp_path / "out")
     straight, mask = grids["straight"].dense()
     turned, turned_mask = grids["turned"].dense()
@@ -95,9 +95,9 @@ def test_other_settings_never_mix_with_or_replace_what_is_there(
     tmp_path: Path, make_slide: MakeSlide
 ) -> None:
     path = make_slide("a")
-    compress([path], tmp_path / "out")
+    compress([path], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     before = grids_of(tmp_path / "out")["a"]
-    changed = CompressRecipe(tissue_share=0.9)
+    changed = CompressRecipe(encoder="mean-rgb", tissue_share=0.9)
     summary = compress([path], tmp_path / "out", changed)
     assert "tissue_share: 0.25 there, 0.9 asked" in failures_of(tmp_path / "out")["a.tiff"]
     assert len(summary.failures) == 1
@@ -110,7 +110,7 @@ def test_another_encoder_never_takes_the_place_of_the_one_that_made_the_grids(
     tmp_path: Path, make_slide: MakeSlide
 ) -> None:
     path, output = make_slide("a"), tmp_path / "out"
-    compress([path], output)
+    compress([path], output, CompressRecipe(encoder="mean-rgb"))
     card = (output / "encoder" / "card.json").read_bytes()
     with pytest.raises(GridError, match="holds grids of encoder mean-rgb"):
         compress([path], output, RANDOM)
@@ -122,18 +122,21 @@ def test_another_encoder_never_takes_the_place_of_the_one_that_made_the_grids(
 
 def test_a_damaged_grid_is_told_and_can_be_replaced(tmp_path: Path, make_slide: MakeSlide) -> None:
     path, output = make_slide("a"), tmp_path / "out"
-    compress([path], output)
+    compress([path], output, CompressRecipe(encoder="mean-rgb"))
     stored = output / f"a{store.SUFFIX}"
     whole = stored.read_bytes()
     stored.write_bytes(whole[: len(whole) // 2])
-    assert "--overwrite" in next(iter(compress([path], output).failures)).remedy
-    compress([path], output, resources=Resources(overwrite=True))
+    assert (
+        "--overwrite"
+        in next(iter(compress([path], output, CompressRecipe(encoder="mean-rgb")).failures)).remedy
+    )
+    compress([path], output, CompressRecipe(encoder="mean-rgb"), Resources(overwrite=True))
     assert stored.read_bytes() == whole
 
 
 def test_a_changed_slide_is_noticed(tmp_path: Path, make_slide: MakeSlide) -> None:
-    compress([make_slide("a", 1)], tmp_path / "out")
-    summary = compress([make_slide("a", 2)], tmp_path / "out")
+    compress([make_slide("a", 1)], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
+    summary = compress([make_slide("a", 2)], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     assert "slide hash" in next(iter(summary.failures)).reason
 
 
@@ -143,7 +146,9 @@ def test_bad_slides_are_listed_and_stop_nobody(tmp_path: Path, make_slide: MakeS
     Image.fromarray(np.full((700, 900, 3), 244, np.uint8)).save(tmp_path / "glass.png")
     (tmp_path / "out" / "m").mkdir(parents=True)
     bad = [tmp_path / "broken.svs", tmp_path / "gone.svs", tmp_path / "glass.png"]
-    summary = compress([good[0], *bad, good[1]], tmp_path / "out", CompressRecipe(spacing=0.5))
+    summary = compress(
+        [good[0], *bad, good[1]], tmp_path / "out", CompressRecipe(encoder="mean-rgb", spacing=0.5)
+    )
     assert sorted(grids_of(tmp_path / "out")) == ["a", "z"]
     reasons = failures_of(tmp_path / "out")
     assert set(reasons) == {"broken.svs", "gone.svs", "glass.png"}
@@ -155,9 +160,9 @@ def test_a_picture_needs_a_spacing(tmp_path: Path, make_slide: MakeSlide) -> Non
     make_slide("a")
     with Image.open(tmp_path / "slides" / "a.tiff") as picture:
         picture.convert("RGB").save(tmp_path / "p.png")
-    compress([tmp_path / "p.png"], tmp_path / "out")
+    compress([tmp_path / "p.png"], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     assert "--spacing" in failures_of(tmp_path / "out")["p.png"]
-    compress([tmp_path / "p.png"], tmp_path / "out", CompressRecipe(spacing=0.5))
+    compress([tmp_path / "p.png"], tmp_path / "out", CompressRecipe(encoder="mean-rgb", spacing=0.5))
     assert len(grids_of(tmp_path / "out")["p"]) == 24
 
 
@@ -167,7 +172,7 @@ def test_two_slides_of_one_name_are_refused(tmp_path: Path, make_slide: MakeSlid
     second.parent.mkdir()
     second.write_bytes(first.read_bytes())
     with pytest.raises(CohortError, match="a"):
-        compress([first, second], tmp_path / "out")
+        compress([first, second], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
 
 
 def test_an_unknown_encoder_stops_before_the_first_slide(tmp_path: Path, make_slide: MakeSlide) -> None:
@@ -184,7 +189,7 @@ def test_a_cohort_brings_spacing_and_mask(tmp_path: Path, make_slide: MakeSlide)
     (tmp_path / "cohort.csv").write_text(
         "patient,slide,label,spacing,mask\np1,slides/a.tiff,x,0.25,half.png\n"
     )
-    compress([tmp_path / "cohort.csv"], tmp_path / "out")
+    compress([tmp_path / "cohort.csv"], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     grid = grids_of(tmp_path / "out")["a"]
     assert grid.slide.spacing.x == 0.25
     assert grid.shape == (3, 5)
@@ -197,9 +202,11 @@ def test_masks_may_come_from_a_folder(tmp_path: Path, make_slide: MakeSlide) -> 
     mask[2, 3:5] = 1
     (tmp_path / "masks").mkdir()
     Image.fromarray(mask).save(tmp_path / "masks" / "a.mask.png")
-    compress([path], tmp_path / "out", CompressRecipe(mask=tmp_path / "masks"))
+    compress([path], tmp_path / "out", CompressRecipe(encoder="mean-rgb", mask=tmp_path / "masks"))
     assert grids_of(tmp_path / "out")["a"].cells.tolist() == [[2, 3], [2, 4]]
-    summary = compress([make_slide("b", 2)], tmp_path / "out", CompressRecipe(mask=tmp_path / "masks"))
+    summary = compress(
+        [make_slide("b", 2)], tmp_path / "out", CompressRecipe(encoder="mean-rgb", mask=tmp_path / "masks")
+    )
     assert "b.mask.png" in next(iter(summary.failures)).reason
 
 

@@ -131,7 +131,7 @@ def test_cells_that_touch_a_damaged_tile_are_left_out(
 
 @pytest.mark.parametrize("harm", [coded, zeros, cut])
 def test_white_keeps_every_cell(tmp_path: Path, slide: Path, harm: Callable[[Path, int], None]) -> None:
-    recipe = CompressRecipe(on_bad_tile="white")
+    recipe = CompressRecipe(encoder="mean-rgb", on_bad_tile="white")
     compress([slide], tmp_path / "sound", recipe)
     sound = grid_of(tmp_path / "sound")
     harm(slide, 2 * 8 + 3)
@@ -148,7 +148,9 @@ def test_white_keeps_every_cell(tmp_path: Path, slide: Path, harm: Callable[[Pat
 @pytest.mark.parametrize("harm", [coded, zeros, cut])
 def test_fail_fails_the_slide(tmp_path: Path, slide: Path, harm: Callable[[Path, int], None]) -> None:
     harm(slide, 2 * 8 + 3)
-    found = only_failure(compress([slide], tmp_path / "out", CompressRecipe(on_bad_tile="fail")))
+    found = only_failure(
+        compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb", on_bad_tile="fail"))
+    )
     assert found["stage"] == "read"
     assert f"the tile at x {3 * TILE}, y {2 * TILE} of level 0 cannot be decoded" in found["reason"]
     assert "copy it again" in found["remedy"]
@@ -159,7 +161,7 @@ def test_fail_fails_the_slide(tmp_path: Path, slide: Path, harm: Callable[[Path,
 def test_openslide_notices_what_breaks_off(
     tmp_path: Path, slide: Path, harm: Callable[[Path, int], None]
 ) -> None:
-    recipe = CompressRecipe(reader="openslide")
+    recipe = CompressRecipe(encoder="mean-rgb", reader="openslide")
     compress([slide], tmp_path / "sound", recipe)
     sound = grid_of(tmp_path / "sound")
     harm(slide, 2 * 8 + 3)
@@ -168,7 +170,9 @@ def test_openslide_notices_what_breaks_off(
     tile = BadTile(0, 3 * TILE, 2 * TILE, TILE, TILE, "")
     assert cells_of(sound) - cells_of(grid) == touching(slide, sound, tile)
     assert {(bad.x, bad.y) for bad in grid.damage} == {(x, y) for x in (768, 896) for y in (512, 640)}
-    summary = compress([slide], tmp_path / "fail", CompressRecipe(reader="openslide", on_bad_tile="fail"))
+    summary = compress(
+        [slide], tmp_path / "fail", CompressRecipe(encoder="mean-rgb", reader="openslide", on_bad_tile="fail")
+    )
     assert only_failure(summary)["stage"] == "read"
 
 
@@ -177,9 +181,9 @@ def test_openslide_does_not_notice_bytes_that_are_left_over(tmp_path: Path, slid
     start, count, _ = place_of(slide, 2 * 8 + 3)
     flat = simplejpeg.encode_jpeg(np.full((TILE, TILE, 3), 120, np.uint8), 85, "RGB", "420")
     overwrite(slide, start, flat.removesuffix(b"\xff\xd9").ljust(count - 2, b"\x55") + b"\xff\xd9")
-    compress([slide], tmp_path / "openslide", CompressRecipe(reader="openslide"))
+    compress([slide], tmp_path / "openslide", CompressRecipe(encoder="mean-rgb", reader="openslide"))
     assert (len(grid_of(tmp_path / "openslide")), grid_of(tmp_path / "openslide").damage) == (120, ())
-    compress([slide], tmp_path / "auto")
+    compress([slide], tmp_path / "auto", CompressRecipe(encoder="mean-rgb"))
     (tile,) = grid_of(tmp_path / "auto").damage
     assert "extraneous bytes" in tile.reason
     assert len(grid_of(tmp_path / "auto")) == 116
@@ -206,12 +210,12 @@ def test_what_was_left_out_survives_a_stop_between_chunks(
     monkeypatch.setattr(compressor, "BATCH", 16)
     for tile in (9, 2 * 8 + 3, 5 * 8 - 3):
         coded(slide, tile)
-    compress([slide], tmp_path / "straight")
+    compress([slide], tmp_path / "straight", CompressRecipe(encoder="mean-rgb"))
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "encode", failing_at(number))
-        compress([slide], tmp_path / "out")
+        compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     assert store.find_grids(tmp_path / "out") == []
-    compress([slide], tmp_path / "out")
+    compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     assert len(grid_of(tmp_path / "out").damage) == 3
     stored = [folder / f"a{store.SUFFIX}" for folder in (tmp_path / "out", tmp_path / "straight")]
     assert stored[0].read_bytes() == stored[1].read_bytes()
@@ -221,11 +225,14 @@ def test_a_stop_while_the_damage_is_stated_is_made_good(
     tmp_path: Path, slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coded(slide, 2 * 8 + 3)
-    compress([slide], tmp_path / "straight")
+    compress([slide], tmp_path / "straight", CompressRecipe(encoder="mean-rgb"))
     with monkeypatch.context() as patch:
         patch.setattr(store, "_zip", no_space)
-        assert "No space left" in only_failure(compress([slide], tmp_path / "out"))["reason"]
-    assert compress([slide], tmp_path / "out").compressed == 1
+        assert (
+            "No space left"
+            in only_failure(compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")))["reason"]
+        )
+    assert compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).compressed == 1
     stored = [folder / f"a{store.SUFFIX}" for folder in (tmp_path / "out", tmp_path / "straight")]
     assert stored[0].read_bytes() == stored[1].read_bytes()
 
@@ -239,17 +246,17 @@ def test_a_slide_of_damage_alone_fails_until_it_is_copied_again(
 ) -> None:
     """The hash of a large slide is blind to most of its bytes."""
     monkeypatch.setattr(compressor, "quick_hash", lambda path: "the same")
-    compress([slide], tmp_path / "straight")
+    compress([slide], tmp_path / "straight", CompressRecipe(encoder="mean-rgb"))
     sound = slide.read_bytes()
     for number in range(6 * 8):
         coded(slide, number)
     for _ in range(2):
-        found = only_failure(compress([slide], tmp_path / "out"))
+        found = only_failure(compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")))
         assert "every cell with tissue touches a part of the slide that cannot be decoded" in found["reason"]
         assert "copy the slide again" in found["remedy"]
         assert store.find_grids(tmp_path / "out") == []
     slide.write_bytes(sound)
-    assert compress([slide], tmp_path / "out").compressed == 1
+    assert compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).compressed == 1
     stored = [folder / f"a{store.SUFFIX}" for folder in (tmp_path / "out", tmp_path / "straight")]
     assert stored[0].read_bytes() == stored[1].read_bytes()
 
@@ -260,20 +267,26 @@ def test_a_grid_with_holes_is_made_anew_when_its_slide_was_copied_again(
     monkeypatch.setattr(compressor, "quick_hash", lambda path: "the same")
     sound = slide.read_bytes()
     coded(slide, 2 * 8 + 3)
-    compress([slide], tmp_path / "out")
-    assert compress([slide], tmp_path / "out").skipped == 1
+    compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
+    assert compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).skipped == 1
     assert len(grid_of(tmp_path / "out")) == 116
     slide.write_bytes(sound)
-    assert compress([slide], tmp_path / "out").compressed == 1
+    assert compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).compressed == 1
     assert len(grid_of(tmp_path / "out")) == 120
-    assert compress([slide], tmp_path / "out").skipped == 1
+    assert compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).skipped == 1
     slide.touch()
-    assert compress([slide], tmp_path / "out").skipped == 1
+    assert compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).skipped == 1
 
 
 def test_a_slide_without_a_sound_pixel_is_damaged_rather_than_empty(
     shared_data: Path, tmp_path: Path
 ) -> None:
-    found = only_failure(compress([shared_data / "wsi" / "bad" / "unreadable.svs"], tmp_path / "out"))
+    found = only_failure(
+        compress(
+            [shared_data / "wsi" / "bad" / "unreadable.svs"],
+            tmp_path / "out",
+            CompressRecipe(encoder="mean-rgb"),
+        )
+    )
     assert found["stage"] == "mask"
     assert "x 0, y 0 of level 0 cannot be decoded" in found["reason"]

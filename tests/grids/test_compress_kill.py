@@ -49,7 +49,7 @@ class Press:
     def start(self, output: Path, *flags: str, **faults: Any) -> int:
         """The id of a new process, and of its group."""
         self.log.unlink(missing_ok=True)
-        arguments = ["compress", str(self.slides), "-o", str(output), *flags]
+        arguments = ["compress", str(self.slides), "-o", str(output), "--encoder", "mean-rgb", *flags]
         pid = int(self._ask({"arguments": arguments, "log": str(self.log), "chunk": 64, **faults}))
         self.started.add(pid)
         return pid

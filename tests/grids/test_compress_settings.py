@@ -20,7 +20,7 @@ from histopress.grids import compressor, store
 from histopress.grids.compress import CompressRecipe, Resources, compress
 
 MakeSlide = Callable[..., Path]
-BEFORE = CompressRecipe()
+BEFORE = CompressRecipe(encoder="mean-rgb")
 CHANGES = {
     "tissue_share": (replace(BEFORE, tissue_share=0.9), "settings tissue_share: 0.25 there, 0.9 asked"),
     "pixels": (replace(BEFORE, pixels="exact"), "settings pixels: 'scaled' there, 'exact' asked"),

@@ -18,7 +18,7 @@ from histopress.grids.compress import CompressRecipe, Resources, compress
 
 MakeSlide = Callable[..., Path]
 ONE_THREAD = Resources(threads=1)
-READERS = [CompressRecipe(), CompressRecipe(reader="openslide")]
+READERS = [CompressRecipe(encoder="mean-rgb"), CompressRecipe(encoder="mean-rgb", reader="openslide")]
 IDS = ["auto", "openslide"]
 
 
@@ -120,9 +120,9 @@ def test_a_slide_that_changes_between_opening_and_encoding(
     paths = [make_slide("a", 1, 12, 15), make_slide("b", 2)]
     with monkeypatch.context() as patch:
         at_batch(patch, 8, lambda: os.utime(paths[1]))
-        compress(paths, tmp_path / "out")
+        compress(paths, tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     assert list(failures_in(tmp_path / "out")) == ["b.tiff"]
-    assert compress(paths, tmp_path / "out").compressed == 1
+    assert compress(paths, tmp_path / "out", CompressRecipe(encoder="mean-rgb")).compressed == 1
 
 
 def test_nothing_is_taken_up_that_was_read_from_another_state_of_the_file(
@@ -133,11 +133,11 @@ def test_nothing_is_taken_up_that_was_read_from_another_state_of_the_file(
     path, output = make_slide("a", 1, 12, 15), tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "encode", failing_at(6))
-        compress([path], output)
+        compress([path], output, CompressRecipe(encoder="mean-rgb"))
     make_slide("a", 2, 12, 15)
-    compress([path], tmp_path / "straight")
+    compress([path], tmp_path / "straight", CompressRecipe(encoder="mean-rgb"))
     sizes = at_batch(monkeypatch, 0, lambda: None)
-    compress([path], output)
+    compress([path], output, CompressRecipe(encoder="mean-rgb"))
     assert grids_in(output) == grids_in(tmp_path / "straight")
     assert sum(sizes) == 10 * 12
 
@@ -159,15 +159,15 @@ def test_an_encoder_that_fails_on_one_batch(
     tmp_path: Path, make_slide: MakeSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [make_slide(name, seed, rows=12, cols=15) for seed, name in enumerate("abc")]
-    compress(paths, tmp_path / "straight")
+    compress(paths, tmp_path / "straight", CompressRecipe(encoder="mean-rgb"))
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "encode", failing_at(8 + 5))
-        assert compress(paths, output).compressed == 2
+        assert compress(paths, output, CompressRecipe(encoder="mean-rgb")).compressed == 2
     assert [(name, row["stage"]) for name, row in failures_in(output).items()] == [("b.tiff", "encode")]
     assert "RuntimeError: the encoder has a bug" in failures_in(output)["b.tiff"]["reason"]
     sizes = at_batch(monkeypatch, 0, lambda: None)
-    assert compress(paths, output).compressed == 1
+    assert compress(paths, output, CompressRecipe(encoder="mean-rgb")).compressed == 1
     assert sum(sizes) == 120 - 4 * 16
     assert failures_in(output) == {}
     assert grids_in(output) == grids_in(tmp_path / "straight")

@@ -22,7 +22,7 @@ MakeSlide = Callable[..., Path]
 def test_the_mask_of_the_first_slide_is_the_one_that_would_be_made(
     tmp_path: Path, make_slide: MakeSlide
 ) -> None:
-    recipe = CompressRecipe()
+    recipe = CompressRecipe(encoder="mean-rgb")
     jobs = find_jobs([make_slide("a", 1), make_slide("b", 2)], None, None)
     early = start_mask(jobs, tmp_path / "out", recipe)
     assert list(early) == ["a"]
@@ -33,19 +33,24 @@ def test_the_mask_of_the_first_slide_is_the_one_that_would_be_made(
 
 def test_none_is_made_where_it_would_be_of_no_use(tmp_path: Path, make_slide: MakeSlide) -> None:
     path = make_slide("a")
-    assert start_mask([], tmp_path, CompressRecipe()) == {}
-    assert start_mask(find_jobs([path], None, tmp_path / "masks"), tmp_path, CompressRecipe()) == {}
-    compress([path], tmp_path / "out")
-    assert start_mask(find_jobs([path], None, None), tmp_path / "out", CompressRecipe()) == {}
+    assert start_mask([], tmp_path, CompressRecipe(encoder="mean-rgb")) == {}
+    assert (
+        start_mask(find_jobs([path], None, tmp_path / "masks"), tmp_path, CompressRecipe(encoder="mean-rgb"))
+        == {}
+    )
+    compress([path], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
+    assert (
+        start_mask(find_jobs([path], None, None), tmp_path / "out", CompressRecipe(encoder="mean-rgb")) == {}
+    )
 
 
 def test_a_slide_that_cannot_be_read_fails_where_it_is_opened(tmp_path: Path) -> None:
     broken = tmp_path / "a.svs"
     broken.write_bytes(b"no image")
-    early = start_mask(find_jobs([broken], None, None), tmp_path / "out", CompressRecipe())
+    early = start_mask(find_jobs([broken], None, None), tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     with pytest.raises(UnreadableSlideError):
         early["a"].result(timeout=60)
-    (failure,) = compress([broken], tmp_path / "out").failures
+    (failure,) = compress([broken], tmp_path / "out", CompressRecipe(encoder="mean-rgb")).failures
     assert failure.stage == "open"
 
 
@@ -54,7 +59,7 @@ def test_a_mask_of_another_file_of_the_same_name_is_not_used(
 ) -> None:
     """The slide is replaced while libraries are loaded: its mask is made anew."""
     path = make_slide("a", 1, rows=9, cols=12)
-    expected = compress([path], tmp_path / "expected")
+    expected = compress([path], tmp_path / "expected", CompressRecipe(encoder="mean-rgb"))
     assert expected.tiles == 7 * 9
     whole = path.read_bytes()
     make_slide("a", 1)
@@ -67,7 +72,7 @@ def test_a_mask_of_another_file_of_the_same_name_is_not_used(
         return load(name)
 
     monkeypatch.setattr(catalogue, "load_encoder", slow)
-    compress([path], tmp_path / "out")
+    compress([path], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
     assert len(read_grid(tmp_path / "out" / "a.grid.zarr.zip")) == 7 * 9
 
 

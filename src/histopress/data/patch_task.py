@@ -25,7 +25,7 @@ Kind = Literal["binary", "multiclass", "ordinal", "regression", "multilabel"]
 """Binary: classes are (no, yes). Ordinal: classes from low to high. Regression: no classes."""
 
 Small = Literal["magnify", "pad", "leave-out", "fail"]
-"""What becomes of pictures that show less than a tile: shown larger, mirrored at the edge, left out; error."""
+"""What becomes of pictures that show less than a tile: shown larger, mirrored at the edge, left out."""
 
 Part = Literal["train", "tuning", "test"]
 
@@ -103,7 +103,7 @@ class PatchTask:
 
     @property
     def outputs(self) -> int:
-        """Numbers that a head answers with: one a class or a step of ordinal ones; 1 for binary and regression."""
+        """Numbers that a head answers with: one a class, one a step of ordinal ones, else one."""
         return {"binary": 1, "regression": 1, "ordinal": len(self.classes) - 1}.get(
             self.kind, len(self.classes)
         )

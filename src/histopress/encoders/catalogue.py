@@ -2,6 +2,7 @@
 
 A name is `NAME[:ARGUMENT]`. The argument is a path, or settings as `key=value,key=value`:
 
+    histopress-small                the encoder that comes with the package
     mean-rgb                        random:seed=3,dim=32
     mean-rgb:spacing=1.0,tile=64    nic:weights/encoder_multitask-4.h5
     stain-texture                   stain-texture:spacing=1.0
@@ -119,6 +120,10 @@ def _own() -> list[EncoderEntry]:
     torch, h5py = find_spec("torch") is not None, find_spec("h5py") is not None
     mean, random, timm = PlainSettings(), RandomSettings(), find_spec("timm") is not None
     return [
+        EncoderEntry(
+            "histopress-small", 128, 0.5, 128, "Apache-2.0", torch,
+            "the default: learned from five patch tasks and a published encoder; the same for turned tiles",
+        ),
         EncoderEntry(
             "mean-rgb", 3, mean.spacing, mean.tile, "none needed", torch,
             f"mean colour, a baseline; can be set: {settable(mean)}",

@@ -223,11 +223,16 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         EncoderError: its weights cannot be written.
     """
     with whole(folder / WEIGHTS_FILE) as partial:
-        _save(encoder.weights(), partial)
+        save_weights(encoder.weights(), partial)
     write_whole(folder / CARD_FILE, json.dumps(plain(encoder.card), indent=2) + "\n")
 
 
-def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
+def save_weights(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        EncoderError: it cannot be written.
+    """
     try:
         save_file(weights, path)
     except SafetensorError as error:
@@ -244,7 +249,7 @@ def load_saved(folder: Path) -> NetworkEncoder:
         EncoderError: card or weights are missing or damaged, or the weights are not those of the card.
     """
     card = read_card(folder / CARD_FILE)
-    network = build_network(card.architecture, read_weights(folder / WEIGHTS_FILE))
+    network = build_network(card.architecture, widened(read_weights(folder / WEIGHTS_FILE)))
     encoder = NetworkEncoder(
         network,
         card.name,
@@ -261,6 +266,11 @@ def load_saved(folder: Path) -> NetworkEncoder:
                 f"one of the two files was changed or exchanged: save the encoder again"
             )
     return encoder
+
+
+def widened(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that were packed at half precision as float32, which changes none of them."""
+    return {name: w.float() if w.dtype == torch.float16 else w for name, w in weights.items()}
 
 
 def read_card(path: Path) -> EncoderCard:

@@ -73,6 +73,14 @@ class HubOptions:
     tile: int = 0
 
 
+def _shipped(name: str, argument: str, given: dict[str, float]) -> Encoder:
+    from histopress.encoders.shipped import load_shipped
+
+    if argument or given:
+        raise EncoderError(f"encoder {name!r} has fixed weights and cannot be set; write histopress-small")
+    return load_shipped()
+
+
 def _mean_rgb(name: str, argument: str, given: dict[str, float]) -> Encoder:
     from histopress.encoders.untrained import mean_rgb
 
@@ -192,6 +200,7 @@ def _export(name: str, argument: str, given: dict[str, float]) -> Encoder:
 LOADERS: dict[str, Callable[[str, str, dict[str, float]], Encoder]] = {
     "export": _export,
     "hf-hub": _hub,
+    "histopress-small": _shipped,
     "mean-rgb": _mean_rgb,
     "nic": _nic,
     "onnx": _onnx,

@@ -16,7 +16,12 @@ from histopress.core.recipe import build, plain
 from histopress.encoders.network import ImageNetwork, Network, PixelScale, Settings
 from histopress.encoders.texture import StainTexture, StainTextureSettings
 from histopress.encoders.timm_encoder import TimmNetwork, TimmSettings
-from histopress.encoders.turned_conv import TurnedConv, TurnedConvSettings
+from histopress.encoders.turned_conv import (
+    TurnedConv,
+    TurnedConvSettings,
+    TurnedPyramid,
+    TurnedPyramidSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
     "stain-texture": (StainTextureSettings, StainTexture),
     "timm": (TimmSettings, TimmNetwork),
     "turned-conv": (TurnedConvSettings, TurnedConv),
+    "turned-pyramid": (TurnedPyramidSettings, TurnedPyramid),
 }
 """Name in a card -> settings and network."""
 

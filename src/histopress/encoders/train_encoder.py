@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from histopress.core.errors import EncoderError
@@ -19,6 +21,7 @@ from histopress.core.fit_recipe import FitRecipe, FitResources
 from histopress.core.progress import Progress
 from histopress.core.recipe import plain
 from histopress.core.run import Run
+from histopress.data.patch_task import Part
 from histopress.encoders.augment import LADDER, augment
 from histopress.encoders.catalogue import load_encoder
 from histopress.encoders.encoder import NetworkEncoder, load_saved, pick_device, save_encoder
@@ -101,19 +104,41 @@ def train_encoder(
         RunError: the folder holds another run.
     """
     resources = resources or FitResources()
+    _check(recipe)
     tiles = gather(inputs, root, recipe.tile, recipe.spacing, _wants(recipe))
-    teacher = _teacher(recipe)
+    teacher = _fitting(recipe.teacher, recipe) if recipe.teacher else None
     identities = {
         "tiles": tiles.identities,
         "teacher": teacher.card.identity if teacher else "",
+        "start": _fitting(recipe.start, recipe).card.identity if recipe.start else "",
         "processes": resources.processes,
     }
-    run = Run.start(output, recipe, identities)
     plan = _labelled(tiles, recipe, teacher) if recipe.method == "multitask" else _unlabelled(tiles, recipe)
+    run = Run.start(output, recipe, identities)
     result = fit(plan.learner, plan.train, plan.tuning, plan.recipe, output, resources=resources, bar=bar)
     if not run.done:
         _keep(run, plan.learner, tiles, recipe, _own_scores(plan.learner, tiles))
     return _told(output, tiles.given, result)
+
+
+def _check(recipe: TrainEncoderRecipe) -> None:
+    """Find out whether the settings fit the method, before anything is read."""
+    known = ("multitask", *METHODS)
+    if recipe.method not in known:
+        raise EncoderError(f"no method {recipe.method!r}, expected one of {', '.join(known)}")
+    if recipe.teacher and recipe.method != "multitask":
+        raise EncoderError(
+            f"{recipe.method} has no teacher, but {recipe.teacher} is named; leave it out, or use multitask"
+        )
+    if recipe.start and recipe.method != "multitask" and not _takes_trunk(recipe):
+        raise EncoderError(
+            f"{recipe.method} trains a network of its own, but start is {recipe.start}; leave it out, or use "
+            "multitask or simclr"
+        )
+    if min(recipe.updates, recipe.look_every) < 1:
+        raise EncoderError(
+            f"updates {recipe.updates} and look_every {recipe.look_every}, expected at least 1 of each"
+        )
 
 
 def _wants(recipe: TrainEncoderRecipe) -> dict[str, Any]:
@@ -121,21 +146,27 @@ def _wants(recipe: TrainEncoderRecipe) -> dict[str, Any]:
     return {"count": recipe.slide_tiles, "seed": recipe.seed, "neighbours": recipe.method == "contrastive"}
 
 
-def _teacher(recipe: TrainEncoderRecipe) -> NetworkEncoder | None:
-    if not recipe.teacher:
-        return None
-    teacher = load_encoder(recipe.teacher)
-    card, wanted = teacher.card, (recipe.tile, recipe.spacing)
-    if not (isinstance(teacher, NetworkEncoder) and isinstance(teacher.network, ImageNetwork)):
+def _fitting(name: str, recipe: TrainEncoderRecipe) -> NetworkEncoder:
+    """An encoder to learn from or to go on from: a network for tiles of the training's size and spacing."""
+    encoder = load_encoder(name)
+    card = encoder.card
+    if not (isinstance(encoder, NetworkEncoder) and isinstance(encoder.network, ImageNetwork)):
+        raise EncoderError(f"{card.name} is no network of convolutions, as start and teacher must be")
+    if (card.tile, card.spacing) != (recipe.tile, recipe.spacing):
         raise EncoderError(
-            f"{card.name} cannot teach: it is no network of convolutions; name another teacher"
+            f"{card.name} takes tiles of {card.tile} px at {card.spacing:g} um/px, but the training has "
+            f"{recipe.tile} px at {recipe.spacing:g}; set tile and spacing to those of {card.name}"
         )
-    if (card.tile, card.spacing) != wanted:
-        raise EncoderError(
-            f"teacher {card.name} takes tiles of {card.tile} px at {card.spacing:g} um/px, but the training "
-            f"has {recipe.tile} px at {recipe.spacing:g}; set tile and spacing to those of the teacher"
-        )
-    return teacher
+    return encoder
+
+
+def _trunk(recipe: TrainEncoderRecipe) -> ImageNetwork:
+    """The network that learns."""
+    if not recipe.start:
+        return make_trunk(recipe.trunk, recipe.tile, recipe.dim, recipe.seed)
+    network = _fitting(recipe.start, recipe).network
+    assert isinstance(network, ImageNetwork)
+    return network.requires_grad_(True)
 
 
 def _labelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, teacher: NetworkEncoder | None) -> _Plan:
@@ -143,7 +174,12 @@ def _labelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, teacher: Network
     sets = tiles.with_slides(recipe.tile)
     if not tiles.sets and teacher is None:
         raise EncoderError("multitask learns from labels, but no task is given; name a task, or a teacher")
-    network = make_trunk(recipe.trunk, recipe.tile, recipe.dim, recipe.seed)
+    without = teacher is not None or recipe.consistency > 0
+    if tiles.slides and not without:
+        raise EncoderError(
+            "slides have no labels to learn from; name a teacher, set consistency, or leave the slides out"
+        )
+    network = _trunk(recipe)
     how = MultitaskRecipe(
         recipe.weighting, recipe.hidden, recipe.consistency, recipe.teaching if teacher else 0.0
     )
@@ -152,17 +188,8 @@ def _labelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, teacher: Network
         shrunk = blocks_before(network, teacher)
         learner = MultitaskLearner(network, sets, how, _altered(recipe, "hed-light", shrunk), teacher)
     looks = -(-recipe.updates // recipe.look_every)
-    train = train_loader(
-        sets,
-        Mixture(
-            recipe.balance,
-            recipe.temperature,
-            recipe.class_balance,
-            unlabelled=teacher is not None or recipe.consistency > 0,
-        ),
-        batch=recipe.batch or 64,
-        updates=min(recipe.updates, recipe.look_every),
-    )
+    mixture = Mixture(recipe.balance, recipe.temperature, recipe.class_balance, unlabelled=without)
+    train = train_loader(sets, mixture, batch=recipe.batch or 64, updates=recipe.updates // looks)
     tuned = recipe.keep == "best" and any(len(s.rows("tuning")) for s in tiles.sets)
     tuning = part_loader(sets, "tuning") if tuned else None
     return _Plan(learner, train, tuning, _fit_recipe(recipe, MULTITASK, looks, recipe.patience))
@@ -176,14 +203,22 @@ def _unlabelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe) -> _Plan:
     method = METHODS[recipe.method]
     batch = recipe.batch or method.batch
     found, train_rows, tuning_rows = tiles.unlabelled(recipe.seed)
-    network = make_trunk(recipe.trunk, recipe.tile, recipe.dim, recipe.seed) if _takes_trunk(recipe) else None
+    network = _trunk(recipe) if _takes_trunk(recipe) else None
     shape = None if network else shaped(recipe.method, recipe.tile, recipe.dim, recipe.width)
     learner = learner_for(recipe.method, recipe.seed, _altered(recipe, method.strength), shape, network)
+    train_rows = _enough(train_rows, recipe.updates * batch, recipe.seed)
     train = tile_loader(found, train_rows, batch, pairs=method.pairs, train=True)
     tuned = recipe.keep == "best" and method.tuned and len(tuning_rows)
     tuning = tile_loader(found, tuning_rows, batch, pairs=method.pairs, train=False) if tuned else None
-    epochs = -(-recipe.updates // max(1, len(train)))
+    epochs = max(1, recipe.updates // len(train))
     return _Plan(learner, train, tuning, _fit_recipe(recipe, method.fit, epochs, method.fit.patience))
+
+
+def _enough(rows: NDArray[np.int64], wanted: int, seed: int) -> NDArray[np.int64]:
+    """Some of the rows where a single pass would be longer than the training."""
+    if len(rows) <= wanted:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
 
 
 def _takes_trunk(recipe: TrainEncoderRecipe) -> bool:
@@ -214,9 +249,12 @@ def _own_scores(learner: TileLearner, tiles: TrainingTiles) -> dict[str, dict[st
     """Score of the head of each task on its own tuning and test part."""
     if not isinstance(learner, MultitaskLearner):
         return {}
+    found: dict[str, dict[str, float]] = {"tuning": {}, "test": {}}
     learner.eval()
-    found = {}
-    for part in ("tuning", "test"):
+    parts: tuple[Part, ...] = ("tuning", "test")
+    for part in parts:
+        if not any(len(s.rows(part)) for s in tiles.sets):
+            continue
         with torch.inference_mode():
             for batch in part_loader(tiles.sets, part):
                 learner.losses(batch)

@@ -20,6 +20,7 @@ class TrainEncoderRecipe:
     Attributes:
         method: multitask learns from the labels of all tasks; the others look at tiles alone.
         trunk: turned, wide, turned-small, published, published-deep or timm:MODEL; for multitask and simclr.
+        start: an encoder to go on from instead of fresh weights, by name, such as histopress-small.
         dim: length of a code, where the trunk leaves a choice.
         tile: width and height of the tiles in px.
         spacing: um/px of the tiles.
@@ -48,6 +49,7 @@ class TrainEncoderRecipe:
 
     method: Method = "multitask"
     trunk: str = "turned"
+    start: str = ""
     dim: int = 128
     tile: int = 128
     spacing: float = 0.5

@@ -61,7 +61,7 @@ class TrainingTiles:
         return [
             *self.sets,
             PatchSet(
-                PatchTask("unlabelled slides", "regression", "slides"),
+                PatchTask("unlabelled slides", "binary", "slides", ("no", "yes")),
                 self.slides.spacing,
                 tiles,
                 np.full(len(rows), np.nan, np.float32),

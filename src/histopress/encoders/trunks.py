@@ -10,13 +10,21 @@ from histopress.core.errors import EncoderError
 from histopress.encoders.network import ImageNetwork
 from histopress.encoders.networks import StridedConv, StridedConvSettings
 from histopress.encoders.timm_encoder import TimmNetwork, stated_settings
-from histopress.encoders.turned_conv import TurnedConv, TurnedConvSettings
+from histopress.encoders.turned_conv import (
+    TurnedConv,
+    TurnedConvSettings,
+    TurnedPyramid,
+    TurnedPyramidSettings,
+)
 
 TRUNKS: dict[str, Callable[[int, int], ImageNetwork]] = {
     "turned": lambda tile, dim: TurnedConv(TurnedConvSettings(tile, dim=dim)),
     "wide": lambda tile, dim: TurnedConv(TurnedConvSettings(tile, dim=dim, turns=1)),
     "turned-small": lambda tile, dim: TurnedConv(
         TurnedConvSettings(tile, 2, channels=(64, 128, 128, 256, 1024), blocks=(0,) * 5, dim=dim)
+    ),
+    "turned-pyramid": lambda tile, dim: TurnedPyramid(
+        TurnedPyramidSettings(tile, 2, channels=(64, 160, 192, 384, 1024), blocks=(0,) * 5, dim=dim)
     ),
     "published": lambda tile, dim: StridedConv(StridedConvSettings(tile, dim=dim)),
     "published-deep": lambda tile, dim: StridedConv(
@@ -28,6 +36,7 @@ TRUNKS: dict[str, Callable[[int, int], ImageNetwork]] = {
 turned: filters in all orientations, so that codes do not change when a tile is turned or mirrored.
 wide: the same with ordinary filters.
 turned-small: as turned, on tiles of half the resolution, for studies and machines without a GPU.
+turned-pyramid: wider, and the code sees textures of all sizes; the network of histopress-small.
 published: four strided convolutions on tiles of half the resolution (Tellez et al., MIDL 2020).
 published-deep: five strided convolutions (Tellez et al., arXiv 1811.02840).
 """

@@ -70,12 +70,20 @@ class TurnedConvSettings:
         return found
 
 
+@dataclass(frozen=True)
+class TurnedPyramidSettings(TurnedConvSettings):
+    """Settings of `TurnedPyramid`; see `TurnedConvSettings`."""
+
+
 class TurnedConv(ImageNetwork):
     """Strided convolutions and residual blocks with filters in all orientations, averaged in the end.
 
     Leaky ReLU and batch norm follow each convolution; the mean over places and orientations goes through a
     dense layer to the code.
     """
+
+    every_stage = False
+    """Whether the code sees the means of every stage, or of the last one alone."""
 
     def __init__(self, settings: TurnedConvSettings) -> None:
         super().__init__(settings, settings.dim, "uint8 0..255 scaled linearly to -1..+1")
@@ -88,7 +96,9 @@ class TurnedConv(ImageNetwork):
             layers.append(_Step(before, after, settings, kernel=3 if stage else 4, stride=2, given=given))
             layers += [_Residual(after, settings) for _ in range(settings.blocks[stage])]
         self.trunk = nn.Sequential(*layers)
-        self.code = nn.Linear(fields[-1], settings.dim)
+        self.ends = _ends(settings.blocks, self.every_stage)
+        seen = sum(fields) if self.every_stage else fields[-1]
+        self.code = nn.Linear(seen, settings.dim)
         self.turns = turns
 
     def forward(self, tiles: Tensor) -> Tensor:
@@ -97,8 +107,7 @@ class TurnedConv(ImageNetwork):
 
     def codes(self, images: Tensor) -> Tensor:
         """Images (batch, 3, side, side), -1 to +1 -> codes (batch, dim), in the type of the images."""
-        maps: Tensor = self.trunk(images)
-        codes: Tensor = self.code(_mean(maps, self.turns))
+        codes: Tensor = self.code(_means(self.trunk, images, self.ends, self.turns))
         return codes
 
     def plain(self) -> ImageNetwork:
@@ -187,19 +196,35 @@ class _Plain(ImageNetwork):
         super().__init__(network.settings, network.dim, network.normalisation)
         self.pixels, self.code = network.pixels, network.code
         self.trunk = nn.Sequential(*(layer.plain() for layer in network.trunk))  # type: ignore[operator]
-        self.turns = network.turns
+        self.turns, self.ends = network.turns, network.ends
         self.requires_grad_(False).eval()
 
     def codes(self, images: Tensor) -> Tensor:
         """See `TurnedConv.codes`."""
-        codes: Tensor = self.code(_mean(self.trunk(images), self.turns))
+        codes: Tensor = self.code(_means(self.trunk, images, self.ends, self.turns))
         return codes
 
 
-def _mean(maps: Tensor, turns: int) -> Tensor:
-    """Maps (batch, turns * fields, height, width) -> (batch, fields), over places and orientations."""
-    fields: Tensor = maps.mean((2, 3)).unflatten(1, (turns, -1)).mean(1)  # type: ignore[no-untyped-call]
-    return fields
+class TurnedPyramid(TurnedConv):
+    """`TurnedConv` whose code sees the means of every stage: textures of all sizes, not the largest alone."""
+
+    every_stage = True
+
+
+def _ends(blocks: tuple[int, ...], every_stage: bool) -> tuple[int, ...]:
+    """Numbers of the layers whose maps are averaged: the last one of each stage, or of all."""
+    last = [sum(blocks[: stage + 1]) + stage for stage in range(len(blocks))]
+    return tuple(last if every_stage else last[-1:])
+
+
+def _means(trunk: nn.Sequential, maps: Tensor, ends: tuple[int, ...], turns: int) -> Tensor:
+    """Images -> (batch, fields) means over places and orientations behind some of the layers."""
+    found = []
+    for number, layer in enumerate(trunk):
+        maps = layer(maps)
+        if number in ends:
+            found.append(maps.mean((2, 3)).unflatten(1, (turns, -1)).mean(1))  # type: ignore[no-untyped-call]
+    return torch.cat(found, 1) if len(found) > 1 else found[0]
 
 
 def orientations(turns: int) -> list[tuple[bool, int]]:

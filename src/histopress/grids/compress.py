@@ -39,7 +39,7 @@ class CompressRecipe:
     """Settings of `histopress compress`.
 
     Attributes:
-        encoder: as the catalogue names it, for example mean-rgb or nic:PATH.
+        encoder: as the catalogue names it, for example histopress-small, hf-hub:uni or nic:PATH.
         spacing: um/px of level 0 for slides that state none or a wrong one; a cohort's column goes first.
         tissue_share: a cell is kept when at least this share of it is tissue, 0 to 1.
         tissue: how tissue is told from glass.
@@ -52,7 +52,7 @@ class CompressRecipe:
         precision: of the encoder; auto takes bf16 where codes keep a cosine above 0.999 to fp32.
     """
 
-    encoder: str = "mean-rgb"
+    encoder: str = "histopress-small"
     spacing: float | None = None
     tissue_share: float = 0.25
     tissue: TissueRecipe = field(default_factory=TissueRecipe)

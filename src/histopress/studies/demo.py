@@ -31,7 +31,7 @@ class DemoRecipe:
     """
 
     phantom: PhantomRecipe = field(default_factory=lambda: PhantomRecipe(lesion_share=0.15))
-    compress: CompressRecipe = field(default_factory=lambda: CompressRecipe(encoder="stain-texture"))
+    compress: CompressRecipe = field(default_factory=CompressRecipe)
     train: TrainRecipe = field(default_factory=TrainRecipe)
     shuffle_labels: bool = False
 

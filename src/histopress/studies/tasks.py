@@ -88,7 +88,8 @@ def listed(recipe: TasksRecipe) -> Iterator[Candidate]:
     for seed in range(recipe.seeds):
         for size in range(1, len(recipe.pool) + 1):
             for tasks in combinations(recipe.pool, size):
-                yield Candidate(f"{'+'.join(tasks)}-{seed}", "multitask", tasks, seed)
+                name = "+".join(Path(task).stem for task in tasks)
+                yield Candidate(f"{name}-{seed}", "multitask", tasks, seed)
         for method in recipe.methods:
             yield Candidate(f"{method}-{seed}", method, (), seed)
     for name in recipe.references:

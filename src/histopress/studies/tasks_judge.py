@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,26 +40,41 @@ def judge(
         recipe: settings.
         output: folder of the study.
     """
-    return list(_scores(candidate, load_encoder(name), root, recipe, output))
+    folder = output / "mosaics" / candidate.name.replace("/", "_")
+    return list(_Judge(candidate, load_encoder(name), root, recipe, folder).scores())
 
 
-def _scores(
-    candidate: Candidate, encoder: Encoder, root: Path | None, recipe: TasksRecipe, output: Path
-) -> Iterator[Score]:
-    card = encoder.card
-    facts = (candidate.name, candidate.group, len(candidate.tasks), candidate.seed)
-    for task in (*recipe.pool, *recipe.judges):
-        patches = load_patches(find_task(task), root, card.tile, card.spacing)
-        codes = encode(encoder, patches.tiles)
-        seen = task in candidate.tasks
-        measure, *limits = _probe(codes, patches, recipe)
-        yield Score(*facts, task, seen, measure, *limits)
-        if task == recipe.mosaics:
-            made = judge_mosaics(
-                codes, card, patches, MosaicRecipe(share=recipe.share), output / "mosaics" / candidate.name
-            )
-            found = made.score
-            yield Score(*facts, f"mosaics of {task}", seen, "auroc", found.value, found.low, found.high)
+@dataclass(frozen=True)
+class _Judge:
+    """Judges one encoder."""
+
+    candidate: Candidate
+    encoder: Encoder
+    root: Path | None
+    recipe: TasksRecipe
+    folder: Path
+
+    def scores(self) -> Iterator[Score]:
+        card, recipe = self.encoder.card, self.recipe
+        for task in (*recipe.pool, *recipe.judges):
+            patches = load_patches(find_task(task), self.root, card.tile, card.spacing)
+            codes = encode(self.encoder, patches.tiles)
+            yield self._score(patches.task.name, task, *_probe(codes, patches, recipe))
+            if task == recipe.mosaics:
+                found = [self._mosaics(codes, patches, seed) for seed in range(recipe.drawings)]
+                yield self._score(f"mosaics of {patches.task.name}", task, "auroc", fmean(found))
+
+    def _score(self, title: str, task: str, measure: str, point: float, *limits: float) -> Score:
+        low, high = limits or (math.nan, math.nan)
+        known = self.candidate
+        seen = task in known.tasks
+        return Score(
+            known.name, known.group, len(known.tasks), known.seed, title, seen, measure, point, low, high
+        )
+
+    def _mosaics(self, codes: NDArray[np.float32], patches: PatchSet, seed: int) -> float:
+        how = MosaicRecipe(share=self.recipe.share, seed=seed)
+        return judge_mosaics(codes, self.encoder.card, patches, how, self.folder).score.value
 
 
 def _probe(
@@ -71,4 +89,4 @@ def _probe(
     probe = fit_probe(kind, len(patches.task.classes), train, tuning, seed=0)
     answered = Answered(kind, test.targets.astype(float), probe.answers(test.codes), test.groups)
     found = score(answered, "tile", Sureness(recipe.resamples, 0, 0.95))[0]
-    return found.measure, found.value, found.low, found.high
+    return found.measure, found.point, found.low, found.high

@@ -22,6 +22,7 @@ class TasksRecipe:
         width: of the networks of vae, contrastive and bigan; 1 is as published.
         mosaics: task whose tiles also make slides, on which a head is trained; empty for none.
         share: of cells of the wanted class in a mosaic.
+        drawings: of mosaics and head together, over which the score is averaged: one alone scatters widely.
         resamples: of the bootstrap over groups.
         processes: that train side by side; 1 leaves all threads to one.
         device: auto (a GPU where there is one), cpu or gpu.
@@ -37,7 +38,8 @@ class TasksRecipe:
     batch: int = 64
     width: float = 0.25
     mosaics: str = "oral-oscc"
-    share: float = 0.1
+    share: float = 0.4
+    drawings: int = 3
     resamples: int = 1000
     processes: int = 1
     device: Literal["auto", "cpu", "gpu"] = "auto"
