@@ -280,7 +280,9 @@ def _train_encoder(given: Given) -> Callable[..., int]:
 
         common.begin(recipe)
         trained = train_encoder(_some(inputs, "TASK"), output, recipe, root=root, resources=resources)
-        text = f"{trained.headline}\ncurves: {draw_curves(output)}"
+        text = trained.headline
+        if "csv" in resources.logs:
+            text = f"{text}\ncurves: {draw_curves(output)}"
         if evaluate:
             text = f"{text}\n{_compared(trained.tasks, [evaluate, str(output)], root, output / 'transfer')}"
         common.tell(text, {"identity": trained.encoder.card.identity, "scores": trained.scores})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import pickle
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from histopress.core.errors import PatchError, RecipeError
 from histopress.data.patch_pictures import PictureSource
+from histopress.data.patch_recipes import find_task
 from histopress.data.patches import PatchSet, load_patches, load_task
 
 TASK = """
@@ -185,3 +187,12 @@ def test_wrong_task_files_are_told(root: Path) -> None:
     )
     with pytest.raises(PatchError, match="there is no such folder, expected the data of task 't'"):
         load(root)
+
+
+def test_a_kept_set_travels_as_the_name_of_its_file(shared_data: Path) -> None:
+    found = load_patches(find_task("crc-tissue7"), shared_data)
+    sent = pickle.dumps(found)
+    assert len(sent) < found.tiles.nbytes / 20
+    there = pickle.loads(sent)
+    np.testing.assert_array_equal(there.tiles, found.tiles)
+    assert there.identity == found.identity

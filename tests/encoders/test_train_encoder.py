@@ -17,6 +17,7 @@ from torch import Tensor
 
 from histopress.core.errors import EncoderError, PatchError, RunError
 from histopress.core.fit import fit
+from histopress.core.fit_recipe import FitResources
 from histopress.encoders.augment import augment
 from histopress.encoders.catalogue import load_encoder
 from histopress.encoders.encoder import NetworkEncoder, encode, save_encoder
@@ -357,3 +358,15 @@ def test_speed_and_waiting_are_told(written_task: Written, tmp_path: Path) -> No
     assert found.rate > 0
     assert 0 <= found.waiting <= 1
     assert "tiles/s" in found.headline
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path: Path, written_task: Any) -> None:
+    found = train_encoder(
+        [written_task(tmp_path)],
+        tmp_path / "run",
+        replace(SMALL, updates=4, look_every=2),
+        resources=FitResources(devices=2),
+    )
+    assert (tmp_path / "run" / "done").exists()
+    assert found.encoder.card.dim

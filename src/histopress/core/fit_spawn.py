@@ -53,7 +53,7 @@ class _Group:
     folder: Path
     messages: Any
     train: Callable[[Any, Progress], None]
-    work: Any
+    work: bytes
     workers: str
 
 
@@ -78,8 +78,10 @@ def spawn(
     """
     with tempfile.TemporaryDirectory(prefix="histopress-") as folder:
         messages = get_context("spawn").SimpleQueue()
-        group = _Group(processes, backend, Path(folder), messages, train, work, get_start_method())
         try:
+            # as plain bytes: tensors in shared memory may be gone before a process opens them
+            sent = pickle.dumps(work)
+            group = _Group(processes, backend, Path(folder), messages, train, sent, get_start_method())
             running = start_processes(_rank, (group,), processes, join=False)  # type: ignore[no-untyped-call]
         except (AttributeError, TypeError, pickle.PicklingError) as error:
             raise RunError(
@@ -138,7 +140,7 @@ def _rank(rank: int, group: _Group) -> None:
         group.backend, init_method=meeting, rank=rank, world_size=group.processes
     )
     try:
-        group.train(group.work, Mute() if rank else Told(group.messages))
+        group.train(pickle.loads(group.work), Mute() if rank else Told(group.messages))
     except HistopressError as error:
         group.messages.put(error)
         raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,18 @@ class PatchSet:
     names: NDArray[np.str_]
     identity: str
     failures: tuple[Failure, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Mapped tiles travel to other processes as the name of their file, not as gigabytes of pixels."""
+        state = dict(vars(self))
+        if isinstance(self.tiles, np.memmap) and isinstance(self.tiles.base, mmap):
+            state["tiles"] = str(self.tiles.filename)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state["tiles"], str):
+            state["tiles"] = np.load(state["tiles"], mmap_mode="r")
+        vars(self).update(state)
 
     def rows(self, part: Part) -> NDArray[np.int64]:
         """Indices of the tiles of a part."""

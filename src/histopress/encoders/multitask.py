@@ -156,7 +156,7 @@ class MultitaskLearner(TileLearner):
             mine = [(b.tasks == t, b.targets, a) for b, a in seen]
             answers = torch.cat([a[m][:, : task.outputs] for m, _, a in mine])
             targets = self._targets(t, torch.cat([targets[m] for m, targets, _ in mine]))
-            known = ~targets.reshape(len(targets), -1).isnan().all(1)
+            known = ~(targets.isnan() if targets.ndim == 1 else targets.isnan().all(1))
             found[task.name] = KINDS[task.kind].score(answers[known], targets[known])
         return found
 
