@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +46,14 @@ class PatchSet:
 
     def __getstate__(self) -> dict[str, Any]:
         """Mapped tiles travel to other processes as the name of their file, not as gigabytes of pixels."""
-        state = dict(vars(self))
-        if isinstance(self.tiles, np.memmap) and isinstance(self.tiles.base, mmap):
-            state["tiles"] = str(self.tiles.filename)
+        state, mapped = dict(vars(self)), self.tiles.base
+        if isinstance(mapped, np.memmap) and mapped.shape == self.tiles.shape:
+            state["tiles"] = str(mapped.filename)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if isinstance(state["tiles"], str):
-            state["tiles"] = np.load(state["tiles"], mmap_mode="r")
+            state["tiles"] = np.load(state["tiles"], mmap_mode="r").view(np.ndarray)
         vars(self).update(state)
 
     def rows(self, part: Part) -> NDArray[np.int64]:
