@@ -35,7 +35,7 @@ def test_its_card_tells_what_it_learned_and_from_which_data() -> None:
     licences = {task["licence"].split()[0] for task in training["tasks"]}
     assert licences <= {"MIT", "CC0", "CC"}  # sets from which models may be given away
     assert "prostate-epithelium" not in {task["name"] for task in training["tasks"]}
-    assert all(task["citation"] and task["scores"]["test"] > 0.5 for task in training["tasks"])
+    assert all(task["citation"] and 0 < task["scores"]["test"] < 1 for task in training["tasks"])
     assert "not for diagnosis" in (FOLDER / "README.md").read_text().lower()
 
 
