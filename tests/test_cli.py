@@ -164,7 +164,7 @@ def command(*words: object) -> subprocess.CompletedProcess[str]:
 def test_the_process_ends_with_its_code_and_all_it_printed(tmp_path: Path) -> None:
     done = command("encoders", "--json")
     assert done.returncode == 0
-    assert json.loads(done.stdout)[0]["name"] == "mean-rgb"
+    assert json.loads(done.stdout)[0]["name"] == "histopress-small"
     failed = command("compress", tmp_path / "gone.svs", "-o", tmp_path / "out")
     assert failed.returncode == 1
     assert "there is no such file" in failed.stderr

@@ -64,7 +64,7 @@ def test_settings_reach_the_encoder() -> None:
         ("virchow2", "did you mean hf-hub:virchow2"),
         ("MahmoodLab/UNI", "did you mean hf-hub:MahmoodLab/UNI"),
         ("w.safetensors", r"weights alone are no encoder: did you mean timm:MODEL@w\.safetensors"),
-        ("", "known: mean-rgb"),
+        ("", "known: histopress-small"),
         ("mean-rgb:", "ends in a colon"),
         ("mean-rgb:size=3", r"'size' cannot be set; can be set, each once: spacing=0\.5, tile=128"),
         ("mean-rgb:tile=3,tile=4", "'tile' is set twice"),
@@ -120,12 +120,13 @@ def test_random_codes_tell_tiles_apart() -> None:
 def test_the_list_agrees_with_the_encoders(shared_data: Path) -> None:
     weights = shared_data / "nic_encoder_weights" / "encoder_multitask-4.h5"
     entries = {entry.name.partition(":")[0]: entry for entry in listing()}
-    for name in ("mean-rgb", "stain-texture", "random", f"nic:{weights}"):
+    for name in ("histopress-small", "mean-rgb", "stain-texture", "random", f"nic:{weights}"):
         card, entry = load_encoder(name).card, entries[name.partition(":")[0]]
         assert (card.dim, card.spacing, card.tile) == (entry.dim, entry.spacing, entry.tile)
         assert card.licence == entry.licence
         assert entry.available
-    kinds = ["mean-rgb", "stain-texture", "nic", "random", "saved", "timm", "onnx", "script", "hf-hub"]
+    kinds = ["histopress-small", "mean-rgb", "stain-texture", "nic", "random", "saved", "timm", "onnx"]
+    kinds += ["script", "hf-hub"]
     assert list(entries) == kinds
 
 

@@ -36,6 +36,7 @@ pytest.importorskip("fsspec", reason="fsspec is not installed")
 
 MakeSlide = Callable[..., Path]
 NETWORK = CompressRecipe(encoder="random:dim=6,tile=32,depth=2,width=8")
+MEAN = CompressRecipe(encoder="mean-rgb")
 PLAIN = {"backend": "torch", "threads": 1}
 SECONDS, LIMIT = 60.0, 150
 
@@ -196,11 +197,11 @@ def test_a_killed_node_changes_nothing_but_the_time(
     tmp_path: Path, nodes: Any, make_slide: MakeSlide, slow_encoder: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     slides = [make_slide(f"s{n}", n) for n in range(8)]
-    compress(slides, tmp_path / "without", CompressRecipe(encoder="mean-rgb"))
+    compress(slides, tmp_path / "without", MEAN)
     output = tmp_path / "with"
     killer = kill_a_node_when(lambda: output.is_dir() and len(store.find_grids(output)) > 0, nodes)
     with caplog.at_level(logging.WARNING, "histopress"):
-        told = compress(slides, output, None, Resources(cluster=nodes.address))
+        told = compress(slides, output, MEAN, Resources(cluster=nodes.address))
     killer.join(SECONDS)
     nodes.add_node(num_cpus=1, num_gpus=0)
     assert "an actor died" in caplog.text
@@ -218,7 +219,7 @@ def test_a_slide_that_kills_its_actors_is_given_up_and_stops_nobody(
 
     monkeypatch.setattr("histopress.grids.cluster_board.DEATHS", 2)
     slides = [make_slide("a", 1), make_slide("deadly", 2, turn=dark), make_slide("z", 3)]
-    told = compress(slides, tmp_path / "out", None, Resources(cluster=nodes.address, workers=1))
+    told = compress(slides, tmp_path / "out", MEAN, Resources(cluster=nodes.address, workers=1))
     assert sorted(files_of(tmp_path / "out")) == ["a.grid.zarr.zip", "z.grid.zarr.zip"]
     assert [Path(f.item).name for f in told.failures] == ["deadly.tiff"]
     assert "2 times the actor that compressed it died" in next(iter(told.failures)).reason
@@ -241,14 +242,14 @@ def test_what_is_missing_is_told_before_anything_is_done(
 ) -> None:
     slide = make_slide("a")
     with pytest.raises(RecipeError, match="leave out --folders"):
-        compress([slide], "memory://test-cluster/grids", None, Resources(folders=True))
+        compress([slide], "memory://test-cluster/grids", MEAN, Resources(folders=True))
     with pytest.raises(ClusterError, match=r"no Ray cluster can be used at '127\.0\.0\.1:1'"):
-        compress([slide], tmp_path / "out", None, Resources(cluster="127.0.0.1:1"))
+        compress([slide], tmp_path / "out", MEAN, Resources(cluster="127.0.0.1:1"))
     with pytest.raises(ClusterError, match=r"expected local, auto, HOST:6379"):
-        compress([slide], tmp_path / "out", None, Resources(cluster="somewhere"))
+        compress([slide], tmp_path / "out", MEAN, Resources(cluster="somewhere"))
     monkeypatch.setattr(cluster, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'histopress\[cluster\]'"):
-        compress([slide], tmp_path / "out", None, Resources(cluster="local"))
+        compress([slide], tmp_path / "out", MEAN, Resources(cluster="local"))
 
 
 def test_stores_take_grids_of_a_single_machine(
@@ -257,22 +258,19 @@ def test_stores_take_grids_of_a_single_machine(
     """The same files as on a disk; other settings and other encoders never mix with what is there."""
     monkeypatch.setenv("HISTOPRESS_CACHE", str(tmp_path / "cache"))
     slide, grids = make_slide("a"), Url("memory://test-cluster/grids")
-    compress([slide], tmp_path / "out", CompressRecipe(encoder="mean-rgb"))
-    compress([slide], str(grids))
+    compress([slide], tmp_path / "out", MEAN)
+    compress([slide], str(grids), MEAN)
     found = grids / "a.grid.zarr.zip"
     assert found.read([(0, found.size())]) == list(files_of(tmp_path / "out").values())
     assert np.array_equal(
         store.read_grid(found).features, store.read_grid(tmp_path / "out" / found.name).features
     )
-    assert compress([slide], grids, CompressRecipe(encoder="mean-rgb")).skipped == 1
+    assert compress([slide], grids, MEAN).skipped == 1
     changed = compress([slide], grids, CompressRecipe(encoder="mean-rgb", tissue_share=0.9))
     assert "tissue_share: 0.25 there, 0.9 asked" in next(iter(changed.failures)).reason
     with pytest.raises(GridError, match="holds grids of encoder mean-rgb"):
         compress([slide], grids, NETWORK)
     found.write(b"cut short")
-    assert (
-        "not a stored grid"
-        in next(iter(compress([slide], grids, CompressRecipe(encoder="mean-rgb")).failures)).reason
-    )
-    assert compress([slide], grids, None, Resources(overwrite=True)).compressed == 1
+    assert "not a stored grid" in next(iter(compress([slide], grids, MEAN).failures)).reason
+    assert compress([slide], grids, MEAN, Resources(overwrite=True)).compressed == 1
     assert (grids / "encoder" / "weights.safetensors").size() > 0
