@@ -75,8 +75,8 @@ def _limits(table: pd.DataFrame, resamples: int, of: Any) -> tuple[float, float]
 
 
 def _levels(table: pd.DataFrame) -> dict[str, float]:
-    """Mean score by number of tasks: of the encoders of a task first, then of the tasks."""
-    means = table.groupby(["tasks", "task"])["point"].mean().groupby("tasks").mean()
+    """Mean score by number of tasks; see `_mean_over_tasks`."""
+    means = _mean_over_tasks(table).groupby("tasks")["point"].mean()
     return {str(number): float(mean) for number, mean in means.items()}
 
 
@@ -91,15 +91,20 @@ def write_results(scores: Sequence[Score], trend: dict[str, Any], output: Path) 
 
 
 def as_markdown(table: pd.DataFrame, trend: dict[str, Any]) -> str:
-    """Mean scores on unseen tasks: a row for each kind of encoder, a column for each judged task."""
+    """Mean scores on unseen tasks: a row for each kind of encoder, a column for each judged task.
+
+    The last column is free of which tasks an encoder left out; see `_mean_over_tasks`.
+    """
     unseen = table[~table["seen"]]
+    overall = _mean_over_tasks(unseen)
     tasks = list(dict.fromkeys(table["task"]))
     lines = [f"| encoder | {' | '.join(tasks)} | mean |", "| --- |" + " ---: |" * (len(tasks) + 1)]
     for name, part in _kinds(unseen):
         means = part.groupby("task")["point"].mean().reindex(tasks)
         spread = part.groupby("task")["point"].std().reindex(tasks)
         cells = [_cell(m, s) for m, s in zip(means, spread, strict=True)]
-        lines.append(f"| {name} | {' | '.join(cells)} | {means.mean():.3f} |")
+        level = overall.loc[overall["encoder"].isin(part["encoder"]), "point"].mean()
+        lines.append(f"| {name} | {' | '.join(cells)} | {level:.3f} |")
     return "\n".join([*lines, "", trend.get("text", ""), ""])
 
 
