@@ -169,10 +169,11 @@ def _bits(image: Image) -> int:
 
 def _decode(path: Path) -> RGB:
     with _opened(path) as image:
-        return _on_white(image)
+        return on_white(image)
 
 
-def _on_white(image: Image) -> RGB:
+def on_white(image: Image) -> RGB:
+    """Pixels of an open picture; what is transparent shows white."""
     from PIL import Image as Images
 
     if not image.has_transparency_data:

@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import numpy as np
-
 from histopress.core.errors import PatchError
 from histopress.core.geometry import Size
-from histopress.data.picture_slide import LARGEST, MODES
-from histopress.data.slide import RGB, WHITE
+from histopress.data.picture_slide import LARGEST, MODES, on_white
+from histopress.data.slide import RGB
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,7 +84,7 @@ class PictureStore:
             PatchError: it is missing, damaged, too large, or not 8-bit RGB or grey.
         """
         with self._opened(name) as image:
-            return _on_white(image)
+            return on_white(image)
 
     @contextmanager
     def _opened(self, name: str, all_of_it: bool = True) -> Iterator[Image]:
@@ -147,14 +145,3 @@ def _check(where: str, image: Image) -> None:
         raise PatchError(
             f"{where}: pixels of Pillow mode {image.mode}, expected 8-bit RGB or grey; convert it"
         )
-
-
-def _on_white(image: Image) -> RGB:
-    from PIL import Image as Images
-
-    if not image.has_transparency_data:
-        return np.array(image.convert("RGB"))
-    image = image.convert("RGBA")
-    white = Images.new("RGB", image.size, (WHITE, WHITE, WHITE))
-    white.paste(image, mask=image.getchannel("A"))
-    return np.array(white)

@@ -222,17 +222,17 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     Raises:
         EncoderError: its weights cannot be written.
     """
+    write_encoder(encoder.card, encoder.weights(), folder)
+
+
+def write_encoder(card: EncoderCard, weights: dict[str, Tensor], folder: Path) -> None:
+    """Write weights, then the card that vouches for them; see `save_encoder`."""
     with whole(folder / WEIGHTS_FILE) as partial:
-        save_weights(encoder.weights(), partial)
-    write_whole(folder / CARD_FILE, json.dumps(plain(encoder.card), indent=2) + "\n")
+        _save(weights, partial)
+    write_whole(folder / CARD_FILE, json.dumps(plain(card), indent=2) + "\n")
 
 
-def save_weights(weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Write a safetensors file.
-
-    Raises:
-        EncoderError: it cannot be written.
-    """
+def _save(weights: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(weights, path)
     except SafetensorError as error:

@@ -109,7 +109,7 @@ class MultitaskLearner(TileLearner):
                 continue
             answer = head(codes[mine]).float()
             targets = self._targets(t, batch.targets[mine])
-            known = ~targets.reshape(len(mine), -1).isnan().all(1)
+            known = _known(targets)
             loss = KINDS[task.kind].loss(answer[known], targets[known])
             answers[mine, : task.outputs] = answer
             losses[mine[known]] = self._weighted(t, loss)
@@ -156,7 +156,7 @@ class MultitaskLearner(TileLearner):
             mine = [(b.tasks == t, b.targets, a) for b, a in seen]
             answers = torch.cat([a[m][:, : task.outputs] for m, _, a in mine])
             targets = self._targets(t, torch.cat([targets[m] for m, targets, _ in mine]))
-            known = ~(targets.isnan() if targets.ndim == 1 else targets.isnan().all(1))
+            known = _known(targets)
             found[task.name] = KINDS[task.kind].score(answers[known], targets[known])
         return found
 
@@ -189,6 +189,11 @@ def blocks_before(network: ImageNetwork, teacher: NetworkEncoder | None) -> int:
         return network.pixels.shrink
     assert isinstance(teacher.network, ImageNetwork)
     return math.gcd(network.pixels.shrink, teacher.network.pixels.shrink)
+
+
+def _known(targets: Tensor) -> Tensor:
+    """(n,) whether anything is known of a tile, from (n,) or (n, classes) targets."""
+    return ~(targets.isnan() if targets.ndim == 1 else targets.isnan().all(1))
 
 
 def _head(dim: int, hidden: int, outputs: int) -> nn.Module:

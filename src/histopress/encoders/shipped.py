@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from histopress.core.errors import EncoderError
-from histopress.core.files import whole, write_whole
-from histopress.core.recipe import plain
-from histopress.encoders.encoder import (
-    CARD_FILE,
-    WEIGHTS_FILE,
-    Encoder,
-    NetworkEncoder,
-    load_saved,
-    save_weights,
-    widened,
-)
+from histopress.encoders.encoder import Encoder, NetworkEncoder, load_saved, widened, write_encoder
 from histopress.encoders.networks import build_network
 
 FOLDER = Path(__file__).parent / "histopress_small"
@@ -55,7 +44,7 @@ def pack(encoder: Encoder, folder: Path, *, name: str, licence: str = "", source
     """
     if not isinstance(encoder, NetworkEncoder):
         raise EncoderError(f"{encoder.card.name} cannot be packed, expected an encoder that was trained here")
-    halves = {n: _half(n, w.cpu().contiguous()) for n, w in encoder.weights().items()}
+    halves = {n: _half(n, w) for n, w in encoder.weights().items()}
     card = encoder.card
     packed = NetworkEncoder(
         build_network(card.architecture, widened(halves)),
@@ -65,9 +54,7 @@ def pack(encoder: Encoder, folder: Path, *, name: str, licence: str = "", source
         source=source or card.source,
         training=card.training,
     )
-    with whole(folder / WEIGHTS_FILE) as partial:
-        save_weights(halves, partial)
-    write_whole(folder / CARD_FILE, json.dumps(plain(packed.card), indent=2) + "\n")
+    write_encoder(packed.card, halves, folder)
     return packed
 
 

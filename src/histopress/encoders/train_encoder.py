@@ -106,14 +106,17 @@ def train_encoder(
     resources = resources or FitResources()
     _check(recipe)
     tiles = gather(inputs, root, recipe.tile, recipe.spacing, _wants(recipe))
-    teacher = _fitting(recipe.teacher, recipe) if recipe.teacher else None
+    teacher, start = (_fitting(name, recipe) for name in (recipe.teacher, recipe.start))
     identities = {
         "tiles": tiles.identities,
         "teacher": teacher.card.identity if teacher else "",
-        "start": _fitting(recipe.start, recipe).card.identity if recipe.start else "",
+        "start": start.card.identity if start else "",
         "processes": resources.processes,
     }
-    plan = _labelled(tiles, recipe, teacher) if recipe.method == "multitask" else _unlabelled(tiles, recipe)
+    if recipe.method == "multitask":
+        plan = _labelled(tiles, recipe, teacher, start)
+    else:
+        plan = _unlabelled(tiles, recipe, start)
     run = Run.start(output, recipe, identities)
     result = fit(plan.learner, plan.train, plan.tuning, plan.recipe, output, resources=resources, bar=bar)
     if not run.done:
@@ -146,8 +149,10 @@ def _wants(recipe: TrainEncoderRecipe) -> dict[str, Any]:
     return {"count": recipe.slide_tiles, "seed": recipe.seed, "neighbours": recipe.method == "contrastive"}
 
 
-def _fitting(name: str, recipe: TrainEncoderRecipe) -> NetworkEncoder:
+def _fitting(name: str, recipe: TrainEncoderRecipe) -> NetworkEncoder | None:
     """An encoder to learn from or to go on from: a network for tiles of the training's size and spacing."""
+    if not name:
+        return None
     encoder = load_encoder(name)
     card = encoder.card
     if not (isinstance(encoder, NetworkEncoder) and isinstance(encoder.network, ImageNetwork)):
@@ -160,16 +165,20 @@ def _fitting(name: str, recipe: TrainEncoderRecipe) -> NetworkEncoder:
     return encoder
 
 
-def _trunk(recipe: TrainEncoderRecipe) -> ImageNetwork:
+def _trunk(recipe: TrainEncoderRecipe, start: NetworkEncoder | None) -> ImageNetwork:
     """The network that learns."""
-    if not recipe.start:
+    if start is None:
         return make_trunk(recipe.trunk, recipe.tile, recipe.dim, recipe.seed)
-    network = _fitting(recipe.start, recipe).network
-    assert isinstance(network, ImageNetwork)
-    return network.requires_grad_(True)
+    assert isinstance(start.network, ImageNetwork)
+    return start.network.requires_grad_(True)
 
 
-def _labelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, teacher: NetworkEncoder | None) -> _Plan:
+def _labelled(
+    tiles: TrainingTiles,
+    recipe: TrainEncoderRecipe,
+    teacher: NetworkEncoder | None,
+    start: NetworkEncoder | None,
+) -> _Plan:
     """Multitask training."""
     sets = tiles.with_slides(recipe.tile)
     if not tiles.sets and teacher is None:
@@ -179,7 +188,7 @@ def _labelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, teacher: Network
         raise EncoderError(
             "slides have no labels to learn from; name a teacher, set consistency, or leave the slides out"
         )
-    network = _trunk(recipe)
+    network = _trunk(recipe, start)
     how = MultitaskRecipe(
         recipe.weighting, recipe.hidden, recipe.consistency, recipe.teaching if teacher else 0.0
     )
@@ -198,12 +207,12 @@ def _labelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, teacher: Network
 MULTITASK = FitRecipe(epochs=0, patience=0, lr=2e-3, weight_decay=1e-4, seed=0)
 
 
-def _unlabelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe) -> _Plan:
+def _unlabelled(tiles: TrainingTiles, recipe: TrainEncoderRecipe, start: NetworkEncoder | None) -> _Plan:
     """Training without labels."""
     method = METHODS[recipe.method]
     batch = recipe.batch or method.batch
     found, train_rows, tuning_rows = tiles.unlabelled(recipe.seed)
-    network = _trunk(recipe) if _takes_trunk(recipe) else None
+    network = _trunk(recipe, start) if _takes_trunk(recipe) else None
     shape = None if network else shaped(recipe.method, recipe.tile, recipe.dim, recipe.width)
     learner = learner_for(recipe.method, recipe.seed, _altered(recipe, method.strength), shape, network)
     train_rows = _enough(train_rows, recipe.updates * batch, recipe.seed)
