@@ -193,3 +193,17 @@ def test_real_clinical_tables_are_read_as_they_are(shared_data: Path, name: str)
     assert cohort.table["path"].tolist() == [str(path.parent / cells[1]) for cells in kept]
     assert cohort.table["slide"].tolist() == [cells[1].removesuffix(".svs") for cells in kept]
     assert set(cohort.by_patient("is_female")) == {int(float(cells[3])) for cells in kept}
+
+
+def test_of_several_targets_one_is_enough(tmp_path: Path) -> None:
+    path = write(tmp_path, "patient,slide,er,time,dead\np1,a,pos,,\np2,b,,3.5,1\np3,c,neg,2,0\np4,d,,7,\n")
+    groups = [["er"], ["time", "dead"]]
+    (line,) = problems(path, groups)  # type: ignore[arg-type]
+    assert line.startswith("row 5: er is '', time is '7', dead is '', expected a label")
+    cohort = read_cohort(path, groups, drop_unlabelled=True)
+    assert cohort.table["patient"].tolist() == ["p1", "p2", "p3"]
+    assert cohort.left_out.to_dict("records") == [{"patient": "p4", "slide": "d"}]
+    labels = cohort.labels(["er", "time", "dead"])
+    assert labels.index.tolist() == ["p1", "p2", "p3"]
+    assert labels["er"].tolist() == ["pos", "", "neg"]
+    assert labels["time"].isna().tolist() == [True, False, False]

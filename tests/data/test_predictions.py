@@ -47,17 +47,29 @@ def three(**changes: Any) -> dict[str, Any]:
     return given | {"p:NA": 0.2, "p:B": 0.5, "p:C": 0.3}
 
 
+def grade(**changes: Any) -> dict[str, Any]:
+    given = row(target="isup", kind="ordinal", truth="G2", score=1.1, **changes)
+    del given["p:low"], given["p:high"]
+    return given | {"p:G1": 0.2, "p:G2": 0.5, "p:G3": 0.3}
+
+
+def death(**changes: Any) -> dict[str, Any]:
+    given = row(target="os", kind="survival", truth="34.2+", score=-1.5, **changes)
+    del given["p:low"], given["p:high"]
+    return given | {"s:12": 0.9, "s:24": 0.75}
+
+
 def test_written_and_read_again_it_is_the_same_to_the_last_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = []
     for i, p in enumerate(rng.random(50)):
         rows.append(row(patient=f"{i:03d}", slide=f"s{i}", **{"p:low": 1 - p, "p:high": p}, score=p))
-    table = pd.DataFrame([*rows, number(), three()])
+    table = pd.DataFrame([*rows, number(), three(), grade(), death()])
     write_predictions(table, tmp_path / "p.csv")
     again = read_predictions([tmp_path / "p.csv"])
     pd.testing.assert_frame_equal(again, validate(table), check_exact=True)
     assert again["patient"].tolist()[:2] == ["000", "001"]
-    assert again["truth"].tolist()[-1] == "NA"
+    assert again["truth"].tolist()[-3:] == ["NA", "G2", "34.2+"]
     assert class_columns(again, "grade") == ["p:low", "p:high"]
     assert class_columns(again, "type") == ["p:NA", "p:B", "p:C"]
     assert class_columns(again, "age") == []
@@ -76,7 +88,8 @@ def test_several_files_become_one_table(tmp_path: Path) -> None:
     [
         ([row(level="tile")], "row 2: level is 'tile', expected slide, patient"),
         ([row(part="val")], "part is 'val'"),
-        ([row(kind="ordinal")], "kind is 'ordinal'"),
+        ([row(kind="other")], "kind is 'other'"),
+        ([row(kind="ordinal")], "target 'grade' is ordinal with class columns p:low, p:high"),
         ([row(patient="")], "patient is empty"),
         ([row(slide="")], "slide is '' on level slide, expected an id"),
         ([row(level="patient")], "slide is 'a' on level patient, expected nothing"),
@@ -99,6 +112,15 @@ def test_several_files_become_one_table(tmp_path: Path) -> None:
         ),
         ([number() | {"score": np.nan}], "score is empty, expected a number"),
         ([row(), row(patient="02", kind="regression")], "target 'grade' is binary and regression"),
+        ([grade() | {"score": 1.5}], "score is 1.5, expected the expected rank, that is 1.1"),
+        ([grade() | {"truth": "G4"}], "truth is 'G4', expected 'G1', 'G2', 'G3' or nothing"),
+        ([death() | {"truth": "dead"}], "truth is 'dead', expected a time of 0 or later"),
+        ([death() | {"truth": "-3"}], "truth is '-3', expected a time of 0 or later"),
+        ([death() | {"score": np.nan}], "score is empty, expected the risk"),
+        ([death() | {"s:24": 0.95}], "s:12, s:24 are 0.9, 0.95, expected 0 to 1 and not rising with time"),
+        ([death() | {"s:24": np.nan}, death(patient="2")], "are 0.9, nan, expected 0 to 1"),
+        ([death() | {"s:late": 0.5}], "columns s:late name no time"),
+        ([row() | {"s:12": 0.5}], "target 'grade' is binary with columns s:12, which only survival has"),
         ([row(score="much")], "row 2: score is 'much', expected a number or nothing"),
     ],
 )
@@ -159,6 +181,18 @@ def test_repeating_every_slide_changes_no_patient() -> None:
     )
     twice = pd.concat([table, table.assign(slide=table["slide"] + " again")])
     pd.testing.assert_frame_equal(to_patients(table), to_patients(twice))
+
+
+def test_survival_of_a_patient_is_the_mean_of_its_slides() -> None:
+    table = pd.DataFrame([death(), death(slide="b") | {"s:12": 0.7, "s:24": 0.25, "score": 0.5}])
+    found = to_patients(table).iloc[0]
+    assert (found["s:12"], found["s:24"], found["score"]) == pytest.approx((0.8, 0.5, -0.5))
+    assert found["truth"] == "34.2+"
+
+
+def test_rows_of_patients_alone_and_runs_of_several_seeds_are_valid() -> None:
+    rows = [grade(level="patient", slide="", run=f"0#{seed}") for seed in range(3)]
+    assert validate(pd.DataFrame(rows))["run"].tolist() == ["0#0", "0#1", "0#2"]
 
 
 def test_patient_rows_are_not_averaged_again() -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from histopress.core.errors import CohortError
-from histopress.data.splits import MOST_TUNING, Fold, cross_validation, fixed_split
+from histopress.data.splits import MOST_TUNING, Fold, cross_validation, fixed_split, site_validation
 
 
 def random_cohort(seed: int) -> tuple[pd.Series, int]:
@@ -137,3 +137,42 @@ def test_a_missing_tuning_part_is_drawn_from_the_train_part() -> None:
 def test_unusable_splits_are_refused(marks: list[str], expected: str) -> None:
     with pytest.raises(CohortError, match=expected):
         fixed_split(pd.Series(marks, index=["a", "b"]))
+
+
+def sited(patients: int = 60, seed: int = 0) -> tuple[pd.Series, pd.Series]:
+    random = np.random.default_rng(seed)
+    ids = [f"p{i:03d}" for i in range(patients)]
+    labels = pd.Series(random.permutation(["no", "yes"] * (patients // 2)), index=ids)
+    return labels, pd.Series(random.choice(["A", "B", "C", "D", ""], patients), index=ids)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5, 9])
+def test_sites_are_tested_by_those_who_have_never_seen_them(folds: int) -> None:
+    labels, sites = sited()
+    made = site_validation(labels, sites, folds, seed=1)
+    assert len(made) == min(folds, 5)
+    assert sorted(p for fold in made for p in fold.test) == sorted(labels.index)
+    for fold in made:
+        seen = set(sites[list(fold.train + fold.tuning)])
+        assert not seen & set(sites[list(fold.test)])
+        assert set(labels[list(fold.tuning)]) == set(labels[list(fold.train)]) == {"no", "yes"}
+    sizes = [len(fold.test) for fold in made]
+    assert max(sizes) - min(sizes) <= sites.value_counts().max()
+    shuffled = labels.sample(frac=1, random_state=3)
+    assert site_validation(shuffled, sites, folds, seed=1) == made
+
+
+def test_one_site_cannot_be_held_out() -> None:
+    labels, sites = sited()
+    with pytest.raises(CohortError, match="5 folds over 1 sites.*split by patient"):
+        site_validation(labels, sites.map(lambda _: "A"), 5, 0)
+
+
+def test_strata_that_are_too_small_can_be_merged() -> None:
+    names = ["a"] * 20 + ["b"] * 2 + ["c"] * 1 + ["d"] * 9
+    labels = pd.Series(names, index=[f"p{i:02d}" for i in range(len(names))])
+    with pytest.raises(CohortError, match="class 'b' has 2"):
+        cross_validation(labels, 5, 0)
+    made = cross_validation(labels, 5, 0, merge=True)
+    assert sorted(p for fold in made for p in fold.test) == sorted(labels.index)
+    assert {int((labels[list(f.test)] == "a").sum()) for f in made} == {4}

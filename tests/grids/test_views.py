@@ -7,7 +7,16 @@ import pytest
 
 from histopress.core.geometry import Lattice, Size, Spacing
 from histopress.grids.grid import FeatureGrid, SlideIdentity, Window
-from histopress.grids.views import View, ViewRule, apply_view, depth, draw_view, lay_views, spread
+from histopress.grids.views import (
+    View,
+    ViewRule,
+    apply_view,
+    depth,
+    draw_view,
+    lay_views,
+    some_of,
+    spread,
+)
 
 
 def make_grid(cells: object, shape: tuple[int, int] = (23, 31), dim: int = 3, seed: int = 0) -> FeatureGrid:
@@ -42,7 +51,7 @@ def test_a_view_is_the_dense_picture_mirrored_then_turned(
     dense, mask = grid.dense(window)
     if mirrored:
         dense, mask = dense[:, :, ::-1], mask[:, ::-1]
-    seen, where = apply_view(grid, View(window, mirrored, turns))
+    seen, where = apply_view(grid, View(window, mirrored, turns)).dense()
     np.testing.assert_array_equal(seen, np.rot90(dense, turns, axes=(1, 2)))
     np.testing.assert_array_equal(where, np.rot90(mask, turns))
 
@@ -55,28 +64,39 @@ def test_a_drawn_window_is_bounded_and_holds_tissue(grid: FeatureGrid) -> None:
         assert (view.window.rows, view.window.cols) == (9, 9)
         assert whole.row <= view.window.row <= whole.row + whole.rows - 9
         assert whole.col <= view.window.col <= whole.col + whole.cols - 9
-        assert apply_view(grid, view)[1].any()
+        assert len(apply_view(grid, view))
 
 
 def test_a_grid_smaller_than_the_size_is_seen_whole(grid: FeatureGrid) -> None:
-    view = draw_view(grid, ViewRule(size=25, augment=False), np.random.default_rng(0))
+    view = draw_view(grid, ViewRule(size=25), np.random.default_rng(0))
     assert (view.window.row, view.window.rows) == (grid.window.row, grid.window.rows)
     assert view.window.cols == 25
 
 
-def test_every_way_and_every_cell_is_drawn_in_time() -> None:
+def test_every_cell_is_the_centre_in_time_and_nothing_is_turned() -> None:
     grid = make_grid([[0, 0], [0, 30], [22, 0], [22, 30]])
     random = np.random.default_rng(0)
     views = [draw_view(grid, ViewRule(size=3), random) for _ in range(200)]
-    assert len({(v.mirrored, v.turns) for v in views}) == 8
+    assert {(v.mirrored, v.turns) for v in views} == {(False, 0)}
     assert len({(v.window.row, v.window.col) for v in views}) == 4
 
 
-def test_without_augmentation_nothing_is_turned(grid: FeatureGrid) -> None:
-    random = np.random.default_rng(0)
-    views = [draw_view(grid, ViewRule(size=9, augment=False), random) for _ in range(20)]
-    assert {(v.mirrored, v.turns) for v in views} == {(False, 0)}
-    assert len({v.window for v in views}) > 1
+def test_without_a_size_the_tissue_is_seen_whole(grid: FeatureGrid) -> None:
+    rule = ViewRule(size=0)
+    drawn, (laid,) = draw_view(grid, rule, np.random.default_rng(0)), lay_views(grid, rule)
+    assert drawn == laid
+    assert len(apply_view(grid, laid)) == len(grid)
+    assert laid.share == 1
+
+
+def test_so_many_cells_at_most_are_drawn_without_repeats(grid: FeatureGrid) -> None:
+    cells, random = apply_view(grid, View(grid.window)), np.random.default_rng(0)
+    some = some_of(cells, 20, random)
+    assert len({tuple(at) for at in some.at.tolist()}) == len(some.features) == 20
+    known = {tuple(at): row.tobytes() for at, row in zip(cells.at.tolist(), cells.features, strict=True)}
+    assert all(known[tuple(a)] == f.tobytes() for a, f in zip(some.at.tolist(), some.features, strict=True))
+    assert some_of(cells, 20, random).at.tolist() != some.at.tolist()
+    assert some_of(cells, 0, random) is some_of(cells, len(cells), random) is cells
 
 
 def test_the_same_random_numbers_draw_the_same_view(grid: FeatureGrid) -> None:
@@ -97,14 +117,14 @@ def test_exact_windows_have_their_size_whatever_the_grid(grid: FeatureGrid) -> N
 def test_orientations_are_all_eight(grid: FeatureGrid) -> None:
     views = lay_views(grid, ViewRule(size=9, exact=True, crops=3, orientations=True))
     assert len(set(views)) == 24
-    assert len({apply_view(grid, v)[0].tobytes() for v in views[:8]}) == 8
+    assert len({apply_view(grid, v).dense()[0].tobytes() for v in views[:8]}) == 8
     assert sum(v.share for v in views) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("size", [5, 8, 22, 40])
 def test_blocks_hold_every_cell_once_by_their_share(grid: FeatureGrid, size: int) -> None:
     views = lay_views(grid, ViewRule(size=size))
-    masks = [apply_view(grid, v)[1] for v in views]
+    masks = [apply_view(grid, v).dense()[1] for v in views]
     assert max(max(m.shape) for m in masks) <= size
     assert sum(int(m.sum()) for m in masks) == len(grid)
     for view, mask in zip(views, masks, strict=True):
@@ -147,6 +167,6 @@ def test_a_grid_without_tissue_still_has_a_view() -> None:
     empty = make_grid(np.zeros((0, 2)))
     for rule in (ViewRule(size=5), ViewRule(size=5, exact=True, centre="depth")):
         view = draw_view(empty, rule, np.random.default_rng(0))
-        assert not apply_view(empty, view)[1].any()
+        assert not len(apply_view(empty, view))
         (laid,) = lay_views(empty, rule)
         assert laid.share == 1

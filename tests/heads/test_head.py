@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 
 from histopress.core.errors import HeadError
-from histopress.grids.batches import Standard
-from histopress.heads.catalogue import HEADS, make_head
+from histopress.grids.standard import Standard
+from histopress.heads.catalogue import HEADS, head_class, make_head
 from histopress.heads.head import Head, Places
 
-ANY_SIZE = [name for name, kind in HEADS.items() if kind.window is None]
+ANY_SIZE = [name for name in HEADS if head_class(name).window is None]
+CHOOSY = {"MaxHead", "TopKHead"}
+"""Heads that let a few cells decide."""
+
 DIM = 6
 
 
@@ -114,7 +117,11 @@ def test_every_tissue_cell_counts(head: Head) -> None:
     head(dense, mask).logits[:, 0].sum().backward()
     assert dense.grad is not None
     moved = dense.grad.abs().sum(dim=1) > 0
-    assert torch.equal(moved, mask)
+    if type(head).__name__ in CHOOSY:
+        assert moved.any(dim=(1, 2)).all()
+        assert not (moved & ~mask).any()
+    else:
+        assert torch.equal(moved, mask)
 
 
 def test_codes_on_another_scale_with_their_standard_give_the_same(head: Head) -> None:

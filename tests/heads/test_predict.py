@@ -129,7 +129,7 @@ def test_slides_without_grid_or_file_and_damaged_grids_fail_alone(trained: Train
     failures = predict(trained.run, [tmp_path / "more.csv", damaged], tmp_path / "p.csv", recipe)
     reasons = {f.item: f"{f.reason}; {f.remedy}" for f in failures}
     assert "neither a grid nor a file" in reasons["nowhere"]
-    assert "label is 'maybe', expected no, yes" in reasons["p00-0"]
+    assert "label is 'maybe' (patient 0), expected no, yes" in reasons["p00-0"]
     assert "compress the slide again" in reasons["damaged"]
     assert not (tmp_path / "p.csv").exists()
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from histopress.core.errors import HeadError
-from histopress.grids.batches import Standard
+from histopress.grids.standard import Standard
 from histopress.heads.published_cnn import PublishedCNN
 
 BLOCK = 9 * 128 + (128 * 128 + 128) + 2 * 128

@@ -88,7 +88,8 @@ def test_the_run_folder_holds_what_it_should(make_cohort: Maker, tmp_path: Path)
     for k in range(3):
         assert {p.name for p in (summary.run / "folds" / str(k)).iterdir()} == FILES
     names = {p.name for p in summary.run.iterdir()}
-    assert names == {"run.json", "predictions.csv", "failures.csv", "folds", "encoder", "done"}
+    tables = {"predictions.csv", "failures.csv", "flow.csv"}
+    assert names == tables | {"run.json", "leakage.json", "model.safetensors", "folds", "encoder", "done"}
     assert (summary.run / "encoder" / "card.json").read_text() == "{}"
     assert "12 slides of 12 patients, 3 folds" in summary.text
     assert "positive class 'yes'" in summary.text
@@ -261,7 +262,7 @@ def test_several_classes(make_cohort: Maker, tmp_path: Path) -> None:
         tmp_path / "run",
         replace(QUICK, folds=2, epochs=20, patience=20, lr=0.05),
     )
-    assert (summary.kind, summary.classes) == ("multiclass", ("a", "b", "c"))
+    assert (summary.objective.kind, summary.objective.values) == ("multiclass", ("p:a", "p:b", "p:c"))
     table = unseen(summary.run)
     guess = table[["p:a", "p:b", "p:c"]].to_numpy().argmax(axis=1)
     assert np.mean(np.array(["a", "b", "c"])[guess] == table["truth"]) > 0.6
@@ -275,7 +276,7 @@ def test_numbers(make_cohort: Maker, tmp_path: Path, whole_numbers: bool) -> Non
     )
     recipe = replace(QUICK, folds=2, epochs=20, patience=20, lr=0.05)
     summary = train(data.table, data.grids, "label", tmp_path / "run", recipe)
-    assert summary.kind == "regression"
+    assert summary.objective.kind == "regression"
     table = unseen(summary.run)
     truth = table["truth"].astype(float)
     assert np.corrcoef(truth, table["score"])[0, 1] > 0.8
@@ -292,9 +293,10 @@ def test_a_patient_counts_once_however_many_slides(make_cohort: Maker, tmp_path:
 
     data = make_cohort(patients=5, slides=3)
     data.frame = data.frame.drop(index=[1, 2, 4]).reset_index(drop=True)
-    cases = gather(read_cohort(data.table, "label"), data.grids, Target("label"), QUICK, Failures())
-    labelled = cases.labelled(cases.slides, cases.objective, lambda _: None)
-    totals = pd.Series(labelled.weights.numpy()).groupby(cases.slides["patient"].to_numpy()).sum()
+    cases = gather(read_cohort(data.table, "label"), data.grids, [Target("label")], QUICK, Failures())
+    units = cases.units(cases.labels.index)
+    labelled = cases.labelled(units, cases.objective, lambda _: None)
+    totals = pd.Series(labelled.weights.numpy()).groupby(units["patient"].to_numpy()).sum()
     np.testing.assert_allclose(totals, totals.iloc[0])
     assert float(labelled.weights.mean()) == pytest.approx(1)
 

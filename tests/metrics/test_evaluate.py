@@ -18,7 +18,7 @@ from histopress.metrics.evaluate import EvaluateRecipe, evaluate
 
 Maker = Callable[..., pd.DataFrame]
 
-QUICK = EvaluateRecipe(resamples=200)
+QUICK = EvaluateRecipe(resamples=200, permutations=100)
 
 
 def test_numbers_are_those_of_scikit_learn_by_patient(tmp_path: Path, make_table: Maker) -> None:
@@ -27,7 +27,7 @@ def test_numbers_are_those_of_scikit_learn_by_patient(tmp_path: Path, make_table
     found = evaluate([tmp_path / "p.csv"], tmp_path / "out", QUICK)
     tested = table[table["part"] == "test"].groupby("patient").agg({"p:tumour": "mean", "truth": "first"})
     truth = tested["truth"] == "tumour"
-    area, precision, accuracy = found.results[0].scores
+    area, precision, accuracy, *_ = found.results[0].scores
     assert area.value == pytest.approx(sklearn.metrics.roc_auc_score(truth, tested["p:tumour"]))
     assert precision.value == pytest.approx(
         sklearn.metrics.average_precision_score(truth, tested["p:tumour"])
@@ -51,10 +51,12 @@ def test_numbers_are_those_of_scikit_learn_by_patient(tmp_path: Path, make_table
     [
         ("binary", ("a", "b"), r"AUROC 0\.\d\d \[0\.\d\d, [01]\.\d\d\]"),
         ("multiclass", ("a", "b", "c"), r"macro AUROC 0\.\d\d \[0\.\d\d, [01]\.\d\d\]"),
+        ("ordinal", ("G1", "G2", "G3"), r"Quadratic kappa 0\.\d\d \[-?0\.\d\d, [01]\.\d\d\]"),
         ("regression", (), r"Spearman 0\.\d\d \[-?0\.\d\d, 0\.\d\d\]"),
+        ("survival", (), r"Concordance 0\.\d\d \[0\.\d\d, [01]\.\d\d\]"),
     ],
 )
-def test_three_files_are_written_for_every_kind(
+def test_files_are_written_for_every_kind(
     tmp_path: Path, make_table: Maker, kind: str, classes: tuple[str, ...], pattern: str
 ) -> None:
     write_predictions(make_table(kind, classes=classes or ("a", "b"), effect=1.0), tmp_path / "p.csv")
@@ -64,7 +66,7 @@ def test_three_files_are_written_for_every_kind(
     assert facts == found.facts
     assert facts["headline"] == found.headline
     assert facts["results"][0]["patients"] == 40
-    assert sum(facts["results"][0]["classes"].values()) == (40 if classes else 0)
+    assert sum(facts["results"][0]["classes"].values()) == (0 if kind == "regression" else 40)
     rows = pd.read_csv(tmp_path / "out" / "metrics.csv")
     assert rows["score"].tolist() == [s.name for s in found.results[0].scores]
     np.testing.assert_allclose(rows["value"], [s.value for s in found.results[0].scores])
@@ -73,7 +75,11 @@ def test_three_files_are_written_for_every_kind(
         "metrics.csv",
         "metrics.json",
         "report.html",
+        "tables",
     ]
+    for table in (tmp_path / "out" / "tables").iterdir():
+        assert len(pd.read_csv(table)) > 0
+        assert table.stem in facts["results"][0]["sections"]
 
 
 def test_running_twice_writes_the_same_bytes_and_another_seed_other_intervals(
@@ -83,10 +89,10 @@ def test_running_twice_writes_the_same_bytes_and_another_seed_other_intervals(
 
     def run(recipe: EvaluateRecipe) -> list[bytes]:
         evaluate([tmp_path / "p.csv"], tmp_path / "out", recipe)
-        return [p.read_bytes() for p in sorted((tmp_path / "out").iterdir())]
+        return [p.read_bytes() for p in sorted((tmp_path / "out").rglob("*.*"))]
 
     assert run(QUICK) == run(QUICK)
-    assert run(QUICK) != run(EvaluateRecipe(resamples=200, seed=1))
+    assert run(QUICK) != run(EvaluateRecipe(resamples=200, permutations=100, seed=1))
 
 
 def test_repeating_every_slide_and_adding_trained_rows_changes_no_score(

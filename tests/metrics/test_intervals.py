@@ -11,6 +11,7 @@ from histopress.metrics.intervals import (
     fisher,
     mean_of_independent,
     newcombe,
+    resample,
     wilson,
 )
 
@@ -45,19 +46,20 @@ def test_draws_depend_on_the_seed_alone() -> None:
 
 
 def test_the_interval_of_a_mean_equals_scipys() -> None:
-    values = np.random.default_rng(5).lognormal(size=45)
-    drawn = draw_resamples(np.arange(45), None, 20000, seed=0)
-    found = bootstrap(lambda w: w @ values / w.sum(axis=1), np.arange(45), drawn, 0.9)
+    values = np.random.default_rng(5).exponential(size=600)
+    drawn = draw_resamples(np.arange(600), None, 10000, seed=0)
+    found = bootstrap(lambda w: w @ values / w.sum(axis=1), np.arange(600), drawn, 0.9)
     theirs = scipy.stats.bootstrap(
         (values,),
         np.mean,
-        n_resamples=20000,
+        n_resamples=10000,
+        batch=500,
         confidence_level=0.9,
         method="BCa",
         rng=np.random.default_rng(1),
     ).confidence_interval
-    assert found.low == pytest.approx(theirs.low, rel=0.02)
-    assert found.high == pytest.approx(theirs.high, rel=0.02)
+    assert found.low == pytest.approx(theirs.low, rel=0.005)
+    assert found.high == pytest.approx(theirs.high, rel=0.005)
     assert "bootstrap" in found.method
 
 
@@ -75,6 +77,35 @@ def test_intervals_hold_their_point_and_widen_with_confidence(seed: int) -> None
         )
         assert narrow.low <= point <= narrow.high
         assert wide.low <= narrow.low < narrow.high <= wide.high
+
+
+def test_the_interval_of_the_mean_of_few_is_about_students() -> None:
+    values = np.random.default_rng(1).normal(size=12)
+    drawn = draw_resamples(np.arange(12), None, 20000, seed=0)
+    found = bootstrap(lambda w: w @ values / w.sum(axis=1), np.arange(12), drawn, 0.95)
+    theirs = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found.high - found.low == pytest.approx(theirs.high - theirs.low, rel=0.1)
+
+
+def test_one_patient_who_outweighs_the_others_widens_the_interval() -> None:
+    values = np.random.default_rng(1).normal(size=40)
+    outlier = np.where(np.arange(40) == 7, 12.0, values)
+    widths = []
+    for one in (values, outlier):
+        drawn = draw_resamples(np.arange(40), None, 4000, seed=0)
+        found = bootstrap(lambda w, one=one: w @ one / w.sum(axis=1), np.arange(40), drawn, 0.95)
+        widths.append((found.high - found.low) / one.std())
+    assert widths[1] > 1.1 * widths[0]
+
+
+def test_p_is_that_of_students_test_for_a_mean() -> None:
+    rng = np.random.default_rng(4)
+    patients = np.arange(50)
+    drawn = draw_resamples(patients, None, 20000, seed=0)
+    for shift in (0.0, 0.2, 0.35):
+        values = rng.normal(size=50) + shift
+        found = resample(lambda w, v=values: w @ v / w.sum(axis=1), patients, drawn).p_value()
+        assert found == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue, rel=0.2, abs=0.01)
 
 
 def test_even_a_biased_score_lies_in_its_interval() -> None:

@@ -47,19 +47,24 @@ def report(tmp_path: Path, *tables: pd.DataFrame) -> tuple[str, Balance]:
     paths = [tmp_path / f"model-{i}.csv" for i in range(len(tables))]
     for path, table in zip(paths, tables, strict=True):
         write_predictions(table, path)
-    page = evaluate(paths, tmp_path / "out", EvaluateRecipe(resamples=100)).report.read_text("utf-8")
+    page = evaluate(paths, tmp_path / "out", EvaluateRecipe(resamples=100, permutations=50)).report.read_text(
+        "utf-8"
+    )
     parsed = Balance()
     parsed.feed(page)
     assert parsed.open == []
     return page, parsed
 
 
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "ordinal", "regression", "survival"])
 def test_the_page_needs_nothing_else(tmp_path: Path, make_table: Maker, kind: str) -> None:
-    classes = ("a", "b", "c") if kind == "multiclass" else ("a", "b")
+    classes = ("a", "b", "c") if kind in ("multiclass", "ordinal") else ("a", "b")
     page, parsed = report(tmp_path, make_table(kind, classes=classes))
     assert not {"script", "link", "img", "iframe"} & set(parsed.tags)
-    assert not [name for name, _ in parsed.attributes if name in ("src", "href")]
+    links = [value or "" for name, value in parsed.attributes if name in ("src", "href")]
+    ids = [value for name, value in parsed.attributes if name == "id"]
+    assert links
+    assert {link.removeprefix("#") for link in links} <= set(ids)
     assert not re.search(r"url\(|@import|https?:", page)
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
@@ -78,7 +83,7 @@ def test_a_binary_report_tells_everything_a_reviewer_asks(tmp_path: Path, make_t
         "Specificity",
         "Fold by fold",
         "mean ± SD",
-        "Where it was most wrong",
+        "Where was it most wrong?",
         "40 patients (20 normal, 20 tumour) were evaluated",
         "neither trained nor tuned on the patient",
         "5 cross-validation folds",
@@ -121,7 +126,7 @@ def test_tables_about_other_patients_are_marked_as_such(tmp_path: Path, make_tab
     assert "All tables answer for the same 40 patients" in same
     assert "ROC curves of all tables" in same
     other = report(tmp_path, make_table(), make_table(seed=1, patients=35))[0]
-    assert "have 35 in common: compare with care" in other
+    assert "35 patients in common; left out: 5 of model-0: compare with care" in other
 
 
 def test_perfect_separation_is_questioned(tmp_path: Path, make_table: Maker) -> None:
@@ -132,8 +137,8 @@ def test_perfect_separation_is_questioned(tmp_path: Path, make_table: Maker) -> 
 
 
 @pytest.mark.parametrize("patients", [5, 6, 11])
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "ordinal", "regression", "survival"])
 def test_tiny_tables_are_reported_too(tmp_path: Path, make_table: Maker, kind: str, patients: int) -> None:
-    classes = ("a", "b", "c") if kind == "multiclass" else ("a", "b")
+    classes = ("a", "b", "c") if kind in ("multiclass", "ordinal") else ("a", "b")
     _, parsed = report(tmp_path, make_table(kind, classes=classes, patients=patients))
     assert "What was done" in parsed.text

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from histopress.core.errors import CohortError
@@ -36,6 +37,10 @@ COLUMNS = {
 """
 
 
+COVARIATES = ("site", "sex", "gender", "is_female", "age", "stage")
+"""Columns by which scores are told apart where a cohort has them."""
+
+
 @dataclass(frozen=True)
 class Cohort:
     """Slides and what is known of them.
@@ -46,10 +51,16 @@ class Cohort:
             (path or ""); `spacing` in um/px (NaN where not given). All other columns are labels and
             covariates: whole numbers, numbers, or else text.
         source: the file.
+        left_out: `patient` and `slide` of the rows without a label, where those were left out.
     """
 
     table: pd.DataFrame
     source: str
+    left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"patient": [], "slide": []}))
+
+    def labels(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Some columns, one row a patient, indexed and sorted by patient; see `by_patient`."""
+        return pd.DataFrame({column: self.by_patient(column) for column in columns})
 
     def by_patient(self, column: str) -> pd.Series[Any]:
         """One value for every patient, indexed and sorted by patient.
@@ -69,9 +80,19 @@ class Cohort:
         return self.table.drop_duplicates("patient").set_index("patient")[column].sort_index()
 
 
+def covariates_of(path: Path) -> tuple[str, ...]:
+    """Which of `COVARIATES` a cohort table has, by the names that its columns are known by.
+
+    Raises:
+        CohortError: see `read_cohort`.
+    """
+    columns = read_cohort(path).table.columns
+    return tuple(name for name in COVARIATES if name in columns)
+
+
 def read_cohort(
     path: Path,
-    target: str | None = None,
+    target: str | Sequence[Sequence[str]] | None = None,
     *,
     classes: Sequence[str] | None = None,
     drop_unlabelled: bool = False,
@@ -84,8 +105,10 @@ def read_cohort(
 
     Args:
         path: CSV (comma, semicolon or tab; UTF-8) or Parquet; column names as in `COLUMNS`.
-        target: label column that is to be learned; every patient must have exactly one value of it.
-        classes: the labels that may occur in it, as text.
+        target: label column that is to be learned; every patient must have exactly one value of it. Or for
+            each of several targets the columns that it is made of; a patient must have a label for at least
+            one of them, that is a value in all its columns.
+        classes: the labels that may occur, as text.
         drop_unlabelled: leave out slides without a target, instead of complaining.
         check_files: every row must name a slide file that exists, and masks must exist.
 
@@ -93,10 +116,11 @@ def read_cohort(
         CohortError: with all problems, each with its row as a spreadsheet counts it.
     """
     problems = Problems()
-    table = _rename(read_text_table(path), target, str(path))
-    if target is not None:
-        table = _labelled(table, target, drop_unlabelled, problems)
-    table = _locate(table, path.parent, problems)
+    groups = [[target]] if isinstance(target, str) else list(map(list, target or ()))
+    labels = list(dict.fromkeys(column for group in groups for column in group))
+    whole = _locate(_rename(read_text_table(path), labels, str(path)), path.parent, problems)
+    table = _labelled(whole, groups, drop_unlabelled, problems)
+    left_out = whole.loc[~whole.index.isin(table.index), ["patient", "slide"]].reset_index(drop=True)
     checks.check_slides(table, problems)
     if "spacing" in table:
         table["spacing"] = checks.check_spacings(table["spacing"], problems)
@@ -108,18 +132,20 @@ def read_cohort(
     others = [c for c in table.columns if c not in known]
     for column in others:
         table[column] = natural(table[column])
-    if target is not None:
-        checks.check_labels(table, target, classes, problems)
+    for column in labels:
+        checks.check_labels(table, column, classes, problems)
     problems.raise_if_any(str(path))
-    return Cohort(table[[*known, *others]].reset_index(drop=True), str(path))
+    return Cohort(table[[*known, *others]].reset_index(drop=True), str(path), left_out)
 
 
-def _rename(text: pd.DataFrame, target: str | None, where: str) -> pd.DataFrame:
-    """Columns of known meaning under their first name; the target keeps the name it is asked for."""
+def _rename(text: pd.DataFrame, labels: Sequence[str], where: str) -> pd.DataFrame:
+    """Columns of known meaning under their first name; labels keep the names they are asked for."""
     problems: list[str] = []
     names: dict[str, str] = {}
     for meaning, accepted in COLUMNS.items():
-        found = {c: accepted.index(_plain(c)) for c in text.columns if _plain(c) in accepted and c != target}
+        found = {
+            c: accepted.index(_plain(c)) for c in text.columns if _plain(c) in accepted and c not in labels
+        }
         if len(found) > 1 and min(found.values()) > 0:
             could = " and ".join(map(repr, found))
             problems.append(f"{could} could each be the {meaning}, expected one; rename one to {meaning!r}")
@@ -129,13 +155,12 @@ def _rename(text: pd.DataFrame, target: str | None, where: str) -> pd.DataFrame:
         ("patient", COLUMNS["patient"]),
         ("slide", COLUMNS["slide"] + COLUMNS["path"]),
     ):
-        if not any(_plain(c) in accepted for c in text.columns if c != target):
+        if not any(_plain(c) in accepted for c in text.columns if c not in labels):
             problems.append(
                 f"no column tells the {meaning}: found {', '.join(text.columns)}; "
                 f"expected one of {', '.join(accepted)}; rename or add it"
             )
-    if target is not None and target not in text:
-        problems.append(_no_column(target, text.columns))
+    problems += [_no_column(label, text.columns) for label in labels if label not in text]
     if problems:
         raise CohortError(where, problems)
     return text.rename(columns=names)
@@ -151,19 +176,25 @@ def _no_column(name: str, columns: pd.Index[Any]) -> str:
     return f"no column {name!r}: found {', '.join(columns)}; {hint}"
 
 
-def _labelled(table: pd.DataFrame, target: str, drop: bool, problems: Problems) -> pd.DataFrame:
-    """Rows without a label left out, or each a problem."""
-    if not drop:
-        checks.check_labelled(table[target], problems)
+def _labelled(
+    table: pd.DataFrame, groups: Sequence[Sequence[str]], drop: bool, problems: Problems
+) -> pd.DataFrame:
+    """Rows without any label left out, or each a problem."""
+    if not groups:
         return table
-    kept = table[[not is_missing(cell) for cell in table[target]]]
-    if len(kept) < len(table):
-        log.warning("%d of %d slides have no %s and are left out", len(table) - len(kept), len(table), target)
-    if kept.empty:
+    given = {column: ~table[column].map(is_missing) for group in groups for column in group}
+    labelled = np.logical_or.reduce([np.logical_and.reduce([given[c] for c in g]) for g in groups])
+    names = ", ".join("+".join(group) for group in groups)
+    if not drop:
+        checks.check_labelled(table[~labelled], groups, problems)
+        return table
+    if not labelled.all():
+        log.warning("%d of %d slides have no %s and are left out", (~labelled).sum(), len(table), names)
+    if not labelled.any():
         raise CohortError(
-            target, [f"none of {len(table)} rows has a label, expected some; fill in the column"]
+            names, [f"none of {len(table)} rows has a label, expected some; fill in the column"]
         )
-    return kept
+    return table[labelled].copy()
 
 
 def _locate(table: pd.DataFrame, folder: Path, problems: Problems) -> pd.DataFrame:

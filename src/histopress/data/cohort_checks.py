@@ -161,15 +161,18 @@ def check_files_exist(table: pd.DataFrame, problems: Problems) -> None:
                 )
 
 
-def check_labelled(column: pd.Series[str], problems: Problems) -> None:
-    """Every row has a label."""
-    for row, label in column.items():
-        if is_missing(label):
-            problems.add(
-                "no label",
-                int(str(row)),
-                f"{column.name} is {label!r}, expected a label; fill it in, or drop slides without one",
-            )
+def check_labelled(rows: pd.DataFrame, groups: Sequence[Sequence[str]], problems: Problems) -> None:
+    """Rows that have no label.
+
+    Args:
+        rows: those without one.
+        groups: columns of every target.
+        problems: gets a line for each.
+    """
+    columns = list(dict.fromkeys(column for group in groups for column in group))
+    for row, *cells in _rows(rows, *columns):
+        found = ", ".join(f"{c} is {cell!r}" for c, cell in zip(columns, cells, strict=True))
+        problems.add("no label", row, f"{found}, expected a label; fill it in, or drop slides without one")
 
 
 def _is_empty(label: Any) -> bool:

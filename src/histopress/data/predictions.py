@@ -14,6 +14,7 @@ from histopress.core.errors import PredictionsError
 from histopress.core.files import whole
 from histopress.data import predictions_checks as checks
 from histopress.data.predictions_checks import CLASS_PREFIX
+from histopress.data.predictions_survival import SURVIVAL_PREFIX, horizon_columns
 
 TEXT = ("level", "patient", "slide", "run", "part", "target", "kind", "truth")
 NUMBERS = ("score", "score_sd", "models")
@@ -29,14 +30,25 @@ def class_columns(table: pd.DataFrame, target: str) -> list[str]:
     return [c for c in map(str, table) if c.startswith(CLASS_PREFIX) and rows[c].notna().any()]
 
 
+def answer_columns(table: pd.DataFrame) -> list[str]:
+    """The `p:` and `s:` columns of a table, of all its targets."""
+    return [c for c in map(str, table) if c.startswith((CLASS_PREFIX, SURVIVAL_PREFIX))]
+
+
 def validate(table: pd.DataFrame) -> pd.DataFrame:
     """Check a table against the contract.
 
-    Columns: `level` (slide, patient), `patient`, `slide` ("" on patient rows), `run` (number of the fold, or
-    "mean" for an ensemble), `part` (train, tuning, test, new), `target`, `kind` (binary, multiclass,
-    regression), `truth` (label as in the cohort, "" if unknown), one `p:CLASS` a class (0 to 1, sum 1),
-    `score` (regression: on the label's scale; binary: probability of the positive class; multiclass: empty),
-    `score_sd` (over models, empty for one) and `models` (how many were averaged).
+    Columns: `level` (slide, patient), `patient`, `slide` ("" on patient rows), `run` (number of the fold;
+    "K#S" for seed S of fold K where there are several; "mean" for an ensemble), `part` (train, tuning, test,
+    new), `target`, `kind`, `truth` ("" if unknown), `score`, `score_sd` (over models, empty for one),
+    `models` (how many were averaged), and by kind:
+
+    - binary, multiclass: one `p:CLASS` a class (0 to 1, sum 1; of two the last is the positive one); `score`
+      is the probability of the positive class, and empty for several; truth is the name of the class.
+    - ordinal: `p:GRADE` from the lowest grade up; `score` is the expected rank, 0 to grades - 1.
+    - regression: `score` on the label's scale.
+    - survival: truth as in `predictions_survival`; `score` is the risk, higher for an earlier event, on any
+      scale; if there are any, `s:TIME` is the chance to be event-free at TIME, in the unit of the truth.
 
     Returns:
         A copy with columns in this order and of the right types: text, and float64 with NaN for empty.
@@ -57,7 +69,10 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         *checks.check_repeats(table),
         *checks.check_leaks(table),
         *checks.check_truths(table),
-        *chain.from_iterable(checks.check_answers(rows, t, class_columns(rows, t)) for t, rows in targets),
+        *chain.from_iterable(
+            checks.check_answers(rows, t, class_columns(rows, t), horizon_columns(rows, t))
+            for t, rows in targets
+        ),
     ]
     if problems:
         more = [f"and {len(problems) - LINES} more"] if len(problems) > LINES else []
@@ -107,7 +122,7 @@ def to_patients(slide_rows: pd.DataFrame) -> pd.DataFrame:
     if others:
         raise PredictionsError(f"{others} rows are not of level slide, expected slides only; leave them out")
     keys = ["patient", "run", "part", "target", "kind", "truth"]
-    numbers = [c for c in table if str(c).startswith(CLASS_PREFIX)] + ["score", "score_sd"]
+    numbers = [*answer_columns(table), "score", "score_sd"]
     groups = table.groupby(keys, sort=False)
     patients = groups[numbers].mean().assign(models=groups["models"].min()).reset_index()
     return validate(patients.assign(level="patient", slide=""))
@@ -128,14 +143,14 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Any] = {c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in TEXT}
-    for name in (*(c for c in map(str, table) if c.startswith(CLASS_PREFIX)), *NUMBERS):
+    for name in (*answer_columns(table), *NUMBERS):
         columns[name] = _numbers(table[name])
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
 def _numbers(column: pd.Series[Any]) -> pd.Series[float]:
     empty = column.isna() | (column.astype(str).str.strip() == "")
-    numbers = pd.to_numeric(column.where(~empty), errors="coerce").astype(np.float64)
+    numbers = _parsed(column.where(~empty))
     wrong = (~empty & ~np.isfinite(numbers)).to_numpy()
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -144,3 +159,11 @@ def _numbers(column: pd.Series[Any]) -> pd.Series[float]:
             f"predictions table, row {row + 2}: {column.name} is {found!r}, expected a number or nothing"
         )
     return numbers
+
+
+def _parsed(column: pd.Series[Any]) -> pd.Series[float]:
+    """To the last bit, which `pandas.to_numeric` does not promise for text; NaN for what is no number."""
+    try:
+        return column.astype(np.float64)
+    except ValueError:
+        return pd.to_numeric(column, errors="coerce").astype(np.float64)

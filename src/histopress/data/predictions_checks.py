@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from histopress.data.predictions_survival import EXPECTED, horizon, is_survival
+
 LEVELS = ("slide", "patient")
 PARTS = ("train", "tuning", "test", "new")
-KINDS = ("binary", "multiclass", "regression")
+KINDS = ("binary", "multiclass", "ordinal", "regression", "survival")
 CLASS_PREFIX = "p:"
 TOLERANCE = 1e-3
 """By how much probabilities may miss a sum of 1: tables are also written by hand, with few decimals."""
@@ -59,27 +61,44 @@ def check_truths(table: pd.DataFrame) -> Iterator[str]:
         yield f"patient {patient!r} has {target} {found}, expected one truth a patient; correct the cohort"
 
 
-def check_answers(rows: pd.DataFrame, target: str, columns: list[str]) -> Iterator[str]:
+def check_answers(rows: pd.DataFrame, target: str, columns: list[str], horizons: list[str]) -> Iterator[str]:
     """Probabilities, scores and truths of one target fit its kind.
 
     Args:
         rows: of the target.
         target: its name.
         columns: its `p:` columns.
+        horizons: its `s:` columns, the earliest first.
     """
     kinds = sorted(set(rows["kind"]))
     if len(kinds) > 1:
         yield f"target {target!r} is {' and '.join(kinds)}, expected one kind"
         return
-    expected = {"binary": len(columns) == 2, "multiclass": len(columns) > 2, "regression": not columns}
-    if not expected.get(kinds[0], True):
+    if kinds[0] not in KINDS:
+        return
+    kind, several = kinds[0], len(columns) > 2
+    expected = {"binary": len(columns) == 2, "multiclass": several, "ordinal": several}
+    if not expected.get(kind, not columns):
         found = ", ".join(columns) or "none"
-        yield f"target {target!r} is {kinds[0]} with class columns {found}; expected 2, more, or none"
-    elif kinds[0] == "regression":
+        yield f"target {target!r} is {kind} with class columns {found}; expected {_COLUMNS[kind]}"
+    elif horizons and kind != "survival":
+        yield f"target {target!r} is {kind} with columns {', '.join(horizons)}, which only survival has"
+    elif kind == "regression":
         yield from _check_numbers(rows)
+    elif kind == "survival":
+        yield from _check_survival(rows, horizons)
     else:
         yield from _check_probabilities(rows, columns)
-        yield from _check_scores(rows, columns[-1] if kinds[0] == "binary" else None)
+        yield from _check_scores(rows, columns, kind)
+
+
+_COLUMNS = {
+    "binary": "2",
+    "multiclass": "3 or more",
+    "ordinal": "3 or more, one a grade, the lowest first",
+    "regression": "none",
+    "survival": "none",
+}
 
 
 def _check_numbers(rows: pd.DataFrame) -> Iterator[str]:
@@ -89,6 +108,25 @@ def _check_numbers(rows: pd.DataFrame) -> Iterator[str]:
         yield f"row {row}: truth is {case['truth']!r}, expected a finite number or nothing"
     for row, _ in _where(rows, rows["score"].isna()):
         yield f"row {row}: score is empty, expected a number"
+
+
+def _check_survival(rows: pd.DataFrame, horizons: list[str]) -> Iterator[str]:
+    given = rows["truth"] != ""
+    for row, case in _where(rows, given & ~rows["truth"].map(is_survival)):
+        yield f"row {row}: truth is {case['truth']!r}, expected {EXPECTED}"
+    for row, _ in _where(rows, rows["score"].isna()):
+        yield f"row {row}: score is empty, expected the risk, higher for those who have the event earlier"
+    unnamed = [c for c in horizons if not horizon(c) > 0]
+    if unnamed:
+        yield f"columns {', '.join(unnamed)} name no time, expected one above 0, such as s:12"
+        return
+    chances = rows[horizons].to_numpy(np.float64)
+    right = (chances >= 0) & (chances <= 1)
+    falling = (np.diff(chances, axis=1, prepend=1.0) <= TOLERANCE) if horizons else right
+    wrong = np.flatnonzero(~(right & falling).all(axis=1))
+    for row, case in _where(rows, np.isin(np.arange(len(rows)), wrong)):
+        found = ", ".join(f"{case[c]:g}" for c in horizons)
+        yield f"row {row}: {', '.join(horizons)} are {found}, expected 0 to 1 and not rising with time"
 
 
 def _check_probabilities(rows: pd.DataFrame, columns: list[str]) -> Iterator[str]:
@@ -102,13 +140,17 @@ def _check_probabilities(rows: pd.DataFrame, columns: list[str]) -> Iterator[str
         yield f"row {row}: truth is {case['truth']!r}, expected {', '.join(map(repr, classes))} or nothing"
 
 
-def _check_scores(rows: pd.DataFrame, positive: str | None) -> Iterator[str]:
-    if positive is None:
+def _check_scores(rows: pd.DataFrame, columns: list[str], kind: str) -> Iterator[str]:
+    if kind == "multiclass":
         for row, case in _where(rows, rows["score"].notna()):
             yield f"row {row}: score is {case['score']:g}, expected nothing, as there are several classes"
         return
-    for row, case in _where(rows, ~((rows["score"] - rows[positive]).abs() < TOLERANCE)):
-        yield f"row {row}: score is {case['score']:g}, expected {positive}, that is {case[positive]:g}"
+    ranks = np.arange(len(columns))
+    expected = rows[columns].to_numpy(np.float64) @ ranks
+    what = columns[-1] if kind == "binary" else "the expected rank"
+    wrong = ~(np.abs(rows["score"].to_numpy(np.float64) - expected) < TOLERANCE * ranks[-1])
+    for (row, case), right in zip(_where(rows, wrong), expected[wrong], strict=True):
+        yield f"row {row}: score is {case['score']:g}, expected {what}, that is {right:g}"
 
 
 def _where(

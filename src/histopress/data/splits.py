@@ -38,7 +38,7 @@ class Fold:
     test: tuple[str, ...]
 
 
-def cross_validation(labels: pd.Series[Any], folds: int, seed: int) -> list[Fold]:
+def cross_validation(labels: pd.Series[Any], folds: int, seed: int, *, merge: bool = False) -> list[Fold]:
     """Stratified folds; every patient is in the test part of exactly one of them.
 
     The sizes of the test parts differ by at most one, and so do their numbers of patients of any class. Of
@@ -50,6 +50,8 @@ def cross_validation(labels: pd.Series[Any], folds: int, seed: int) -> list[Fold
             are stratified by quantile bins.
         folds: at least 2.
         seed: the same seed and labels give the same folds, whatever the order of the labels.
+        merge: classes too small for every fold are put together instead of being an error: for strata that
+            only serve to deal patients evenly, such as bins of survival times.
 
     Raises:
         CohortError: fewer than 2 folds, missing labels, repeated patients, or too few patients of a class.
@@ -57,10 +59,17 @@ def cross_validation(labels: pd.Series[Any], folds: int, seed: int) -> list[Fold
     labels = _checked(labels)
     if folds < 2:
         raise CohortError(WHERE, [f"{folds} folds, expected at least 2; name another number of folds"])
-    strata = _strata(labels, folds)
+    strata = _merged(_strata(labels, folds), folds) if merge else _strata(labels, folds)
     _check_sizes(strata, labels, folds)
     rng = np.random.default_rng(seed)
-    turn = _deal(strata, folds, rng)
+    return _folds(labels, _deal(strata, folds, rng), folds, rng)
+
+
+def _folds(
+    labels: pd.Series[Any], turn: NDArray[np.int64], folds: int, rng: np.random.Generator
+) -> list[Fold]:
+    """Folds from the one that tests each patient; tuning patients are drawn from the others."""
+    strata = _strata(labels, folds)
     share = min(1 / folds, MOST_TUNING)
     result = []
     for index in range(folds):
@@ -68,6 +77,39 @@ def cross_validation(labels: pd.Series[Any], folds: int, seed: int) -> list[Fold
         tunes = _draw(strata[rest], share, rng)
         result.append(Fold(index, _ids(own[rest][~tunes]), _ids(own[rest][tunes]), _ids(own[~rest])))
     return result
+
+
+def site_validation(labels: pd.Series[Any], sites: pd.Series[Any], folds: int, seed: int) -> list[Fold]:
+    """Folds that test on sites from which nobody trains or tunes.
+
+    Where there are no more sites than folds, each site is tested by a fold of its own; else sites are dealt
+    to folds, the largest first, each to the fold that has the fewest patients. Tuning patients are drawn from
+    the sites that train, as in `cross_validation`.
+
+    Args:
+        labels: see `cross_validation`.
+        sites: one a patient, indexed by patient; "" is a site of its own.
+        folds: at least 2.
+        seed: of the draw of tuning patients.
+
+    Raises:
+        CohortError: fewer than 2 folds or sites, missing labels, or repeated patients.
+    """
+    labels = _checked(labels)
+    own = sites.set_axis(sites.index.astype(str)).reindex(labels.index).fillna("").astype(str)
+    sizes = own.value_counts()
+    if folds < 2 or len(sizes) < 2:
+        raise CohortError(
+            WHERE,
+            [f"{folds} folds over {len(sizes)} sites, expected at least 2 of each; split by patient instead"],
+        )
+    loads = np.zeros(min(folds, len(sizes)), np.int64)
+    turn = np.empty(len(own), np.int64)
+    for site in sorted(sizes.index, key=lambda s: (-sizes[s], s)):
+        fold = int(loads.argmin())
+        turn[(own == site).to_numpy()] = fold
+        loads[fold] += sizes[site]
+    return _folds(labels, turn, len(loads), np.random.default_rng(seed))
 
 
 def fixed_split(parts: pd.Series[Any], labels: pd.Series[Any] | None = None, seed: int = 0) -> list[Fold]:
@@ -122,6 +164,16 @@ def _strata(labels: pd.Series[Any], folds: int) -> NDArray[np.int64]:
         bins = int(np.clip(len(labels) // _needed(folds), 1, MOST_BINS))
         return np.asarray(ranks * bins // max(len(labels), 1), np.int64)
     return np.unique(labels.astype(str), return_inverse=True)[1].astype(np.int64)
+
+
+def _merged(strata: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
+    """The strata with those too small for so many folds as one, and with the next smallest if need be."""
+    names, counts = np.unique(strata, return_counts=True)
+    by_size = np.argsort(counts, kind="stable")
+    small = int((counts < _needed(folds)).sum())
+    if small and counts[by_size[:small]].sum() < _needed(folds):
+        small += 1
+    return np.where(np.isin(strata, names[by_size[:small]]), -1, strata) if small else strata
 
 
 def _needed(folds: int) -> int:

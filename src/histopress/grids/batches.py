@@ -1,8 +1,8 @@
-"""Grids with targets as batches: read lazily, looked at by views, padded to the largest, masks beside."""
+"""Grids with targets as batches: read lazily, looked at by views, kept as lists of tissue cells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -11,56 +11,59 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from histopress.core.errors import GridError
+from histopress.grids.augment import apply as apply_changes
+from histopress.grids.augment import draw as draw_changes
+from histopress.grids.cells import Cells
+from histopress.grids.draws import Draw
 from histopress.grids.grid import FeatureGrid
+from histopress.grids.joint import lay_side_by_side
+from histopress.grids.places import Places
 from histopress.grids.store import read_grid
-from histopress.grids.views import View, ViewRule, apply_view, draw_view, lay_views
+from histopress.grids.views import ViewRule, apply_view, draw_view, lay_views, some_of
 
 Read = Callable[[Path], FeatureGrid]
 """Gets a grid from its path."""
 
 
 @dataclass(frozen=True)
-class GridSample:
-    """One view of one slide.
+class CellSample:
+    """One view of one case.
 
     Attributes:
-        dense: (dim, rows, cols) float32, 0 where there is no tissue.
-        mask: (rows, cols) bool, True at tissue.
-        target: what is to be learned, a number.
-        weight: of the slide in the loss.
-        slide: position of the slide in its data set.
-        share: of this view among the views of its slide.
+        cells: what is seen.
+        target: (width,) what is to be learned, NaN where it is unknown.
+        weight: of the case in the loss.
+        case: position of the case in its data set.
+        share: of this view among the views of its case.
     """
 
-    dense: Tensor
-    mask: Tensor
+    cells: Cells
     target: Tensor
-    weight: Tensor
-    slide: Tensor
-    share: Tensor
+    weight: float
+    case: int
+    share: float
 
 
 @dataclass(frozen=True)
-class GridBatch:
-    """Views of slides, padded at the bottom and on the right to the largest of them.
+class CellBatch:
+    """Views of cases. Nothing is padded: heads that need pictures lay the cells out by `places`.
 
     Attributes:
-        dense: (batch, dim, rows, cols) float32.
-        mask: (batch, rows, cols) bool.
-        target: (batch,).
-        weight: (batch,) float32.
-        slide: (batch,) int64.
-        share: (batch,) float32.
+        features: (cells, dim) float32, of all views one after the other.
+        places: where they lie.
+        target: (views, width) float32, NaN where it is unknown.
+        weight: (views,) float32.
+        case: (views,) int64.
+        share: (views,) float32.
     """
 
-    dense: Tensor
-    mask: Tensor
+    features: Tensor
+    places: Places
     target: Tensor
     weight: Tensor
-    slide: Tensor
+    case: Tensor
     share: Tensor
 
     def to(self, device: torch.device | str, **how: Any) -> Self:
@@ -95,25 +98,24 @@ class GridCache:
         if path in self._kept:
             return self._kept[path]
         grid = self._read(path)
-        size = grid.features.nbytes + grid.cells.nbytes + grid.tissue.nbytes
-        if self.bytes + size <= self.limit:
+        if self.bytes + grid.nbytes <= self.limit:
             self._kept[path] = grid
-            self.bytes += size
+            self.bytes += grid.nbytes
         return grid
 
 
 @dataclass(frozen=True)
 class LabelledGrids:
-    """Slides and their targets.
+    """Cases and their targets. A case is a slide, or all slides of a patient, laid side by side.
 
     Attributes:
-        paths: of the stored grids.
-        targets: (slides,) numbers.
-        weights: (slides,) float32, of every slide in the loss.
+        paths: of the stored grids of every case.
+        targets: (cases, width) float32, NaN where it is unknown.
+        weights: (cases,) float32, of every case in the loss.
         read: gets a grid from its path.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[tuple[Path, ...]]
     targets: Tensor
     weights: Tensor
     read: Read
@@ -121,21 +123,18 @@ class LabelledGrids:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def sample(self, slide: int, grid: FeatureGrid, view: View) -> GridSample:
-        """One view of a slide, with all that goes with it."""
-        dense, mask = apply_view(grid, view)
-        return GridSample(
-            dense=torch.from_numpy(dense),
-            mask=torch.from_numpy(mask),
-            target=self.targets[slide],
-            weight=self.weights[slide],
-            slide=torch.tensor(slide),
-            share=torch.tensor(view.share, dtype=torch.float32),
-        )
+    def grid(self, case: int) -> FeatureGrid:
+        """The grid of a case."""
+        grids = [self.read(path) for path in self.paths[case]]
+        return grids[0] if len(grids) == 1 else lay_side_by_side(grids).grid
+
+    def sample(self, case: int, cells: Cells, share: float = 1.0) -> CellSample:
+        """One view of a case, with all that goes with it."""
+        return CellSample(cells, self.targets[case], float(self.weights[case]), case, share)
 
 
-class DrawnViews(Dataset[list[GridSample]]):
-    """One drawn view of each slide, for training; asked with (slide, seed of the draw)."""
+class DrawnViews(Dataset[list[CellSample]]):
+    """One drawn view of each case, for training; asked with (case, seed of the draw)."""
 
     def __init__(self, grids: LabelledGrids, rule: ViewRule) -> None:
         self.grids, self.rule = grids, rule
@@ -143,42 +142,29 @@ class DrawnViews(Dataset[list[GridSample]]):
     def __len__(self) -> int:
         return len(self.grids)
 
-    def __getitem__(self, index: tuple[int, int]) -> list[GridSample]:
-        slide, seed = index
-        grid = self.grids.read(self.grids.paths[slide])
-        view = draw_view(grid, self.rule, np.random.default_rng(seed))
-        return [self.grids.sample(slide, grid, view)]
+    def __getitem__(self, index: Draw) -> list[CellSample]:
+        case, seed = index
+        random = np.random.default_rng(seed)
+        cells, rule = self._view(case, random), self.rule.changes
+        if rule is not None:
+            changes = draw_changes(cells.shape, len(cells), rule, random)
+            other = self._view(self._alike(case, random), random) if rule.mix else None
+            cells = apply_changes(cells, changes, other)
+        return [self.grids.sample(case, cells)]
+
+    def _view(self, case: int, random: np.random.Generator) -> Cells:
+        grid = self.grids.grid(case)
+        return some_of(apply_view(grid, draw_view(grid, self.rule, random)), self.rule.most, random)
+
+    def _alike(self, case: int, random: np.random.Generator) -> int:
+        """A case with the same target."""
+        targets = self.grids.targets
+        same = (targets == targets[case]).all(dim=1).nonzero()[:, 0].tolist()
+        return int(random.choice(same)) if same else case
 
 
-class Draws(Sampler[tuple[int, int]]):
-    """All slides in random order, or as many drawn by chance, each with the seed of its view.
-
-    What is drawn depends on torch's random numbers in this process alone, however many others load.
-    """
-
-    def __init__(self, slides: int, chances: Tensor | None = None) -> None:
-        """Draw from so many slides.
-
-        Args:
-            slides: how many there are.
-            chances: (slides,) draw with replacement, each slide this likely; without it each comes once.
-        """
-        self.slides, self.chances = slides, chances
-
-    def __len__(self) -> int:
-        return self.slides
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        if self.chances is None:
-            order = torch.randperm(self.slides)
-        else:
-            order = torch.multinomial(self.chances, self.slides, replacement=True)
-        seeds = torch.randint(2**62, (self.slides,))
-        return iter(zip(order.tolist(), seeds.tolist(), strict=True))
-
-
-class LaidViews(Dataset[list[GridSample]]):
-    """All test views of each slide, in order."""
+class LaidViews(Dataset[list[CellSample]]):
+    """All test views of each case, in order."""
 
     def __init__(self, grids: LabelledGrids, rule: ViewRule) -> None:
         self.grids, self.rule = grids, rule
@@ -186,63 +172,37 @@ class LaidViews(Dataset[list[GridSample]]):
     def __len__(self) -> int:
         return len(self.grids)
 
-    def __getitem__(self, slide: int) -> list[GridSample]:
-        grid = self.grids.read(self.grids.paths[slide])
-        return [self.grids.sample(slide, grid, view) for view in lay_views(grid, self.rule)]
+    def __getitem__(self, case: int) -> list[CellSample]:
+        grid = self.grids.grid(case)
+        views = lay_views(grid, self.rule)
+        return [self.grids.sample(case, apply_view(grid, view), view.share) for view in views]
 
 
-def collate(slides: Sequence[Sequence[GridSample]]) -> GridBatch:
-    """The views of several slides as one batch."""
-    samples = [sample for views in slides for sample in views]
-    rows = max(s.mask.shape[0] for s in samples)
-    cols = max(s.mask.shape[1] for s in samples)
-    dense = torch.zeros(len(samples), rows, cols, samples[0].dense.shape[0])
-    mask = torch.zeros(len(samples), rows, cols, dtype=torch.bool)
-    for i, sample in enumerate(samples):
-        height, width = sample.mask.shape
-        dense[i, :height, :width] = sample.dense.permute(1, 2, 0)
-        mask[i, :height, :width] = sample.mask
-    return GridBatch(
-        dense=dense.permute(0, 3, 1, 2),
-        mask=mask,
+def collate(cases: Sequence[Sequence[CellSample]]) -> CellBatch:
+    """The views of several cases as one batch."""
+    samples = [sample for views in cases for sample in views]
+    rows = max(s.cells.shape[0] for s in samples)
+    cols = max(s.cells.shape[1] for s in samples)
+    order = [_positions(s.cells, cols) for s in samples]
+    at = [positions + i * rows * cols for i, (positions, _) in enumerate(order)]
+    features = [s.cells.features[by] for s, (_, by) in zip(samples, order, strict=True)]
+    places = Places(
+        at=torch.from_numpy(np.concatenate(at)),
+        counts=tuple(len(s.cells) for s in samples),
+        shape=(len(samples), rows, cols),
+    )
+    return CellBatch(
+        features=torch.from_numpy(np.concatenate(features)),
+        places=places,
         target=torch.stack([s.target for s in samples]),
-        weight=torch.stack([s.weight for s in samples]),
-        slide=torch.stack([s.slide for s in samples]),
-        share=torch.stack([s.share for s in samples]),
+        weight=torch.tensor([s.weight for s in samples]),
+        case=torch.tensor([s.case for s in samples]),
+        share=torch.tensor([s.share for s in samples]),
     )
 
 
-@dataclass(frozen=True)
-class Standard:
-    """Centre and spread of every channel over tissue cells.
-
-    Attributes:
-        mean: (dim,) float64.
-        sd: (dim,) float64, above 0; 1 for channels that do not vary.
-    """
-
-    mean: NDArray[np.float64]
-    sd: NDArray[np.float64]
-
-
-def standardise(grids: Iterator[FeatureGrid]) -> Standard:
-    """Mean and standard deviation of every channel over all tissue cells, one grid in memory at a time.
-
-    Raises:
-        GridError: there is not a single tissue cell.
-    """
-    count, mean, squares = 0, np.zeros(1), np.zeros(1)
-    for grid in grids:
-        if not len(grid):
-            continue
-        features = grid.features.astype(np.float64)
-        centre = features.mean(axis=0)
-        away = centre - mean
-        total = count + len(grid)
-        squares = squares + np.square(features - centre).sum(axis=0) + away**2 * (count * len(grid) / total)
-        mean = mean + away * (len(grid) / total)
-        count = total
-    if not count:
-        raise GridError("no grid has a tissue cell, expected some; look at the tissue masks of the slides")
-    sd = np.sqrt(squares / count)
-    return Standard(mean, np.where(sd > 1e-6 * (1 + np.abs(mean)), sd, 1.0))
+def _positions(cells: Cells, cols: int) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Positions in a flattened picture with so many columns, ascending, and the order of cells for that."""
+    positions = cells.at[:, 0] * cols + cells.at[:, 1]
+    order = np.argsort(positions, kind="stable")
+    return positions[order], order

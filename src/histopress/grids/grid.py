@@ -101,6 +101,11 @@ class FeatureGrid(GridHeader):
         return len(self.cells)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory."""
+        return self.features.nbytes + self.cells.nbytes + self.tissue.nbytes
+
+    @property
     def window(self) -> Window:
         """The smallest window that holds every kept cell."""
         if not len(self):

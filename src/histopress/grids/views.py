@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from histopress.grids.augment import AugmentRule, oriented
+from histopress.grids.cells import Cells
 from histopress.grids.grid import FeatureGrid, Window
 
 
@@ -37,10 +39,12 @@ class ViewRule:
 
     Attributes:
         size: rows and cols of a window at most; where the tissue reaches less far, the window ends with it.
+            0 for all of the tissue, however far it reaches.
         exact: every window has `size` rows and cols around a tissue cell, also beyond the grid.
         centre: how likely a tissue cell is the centre: all alike (even), or by its squared distance to the
             edge of the tissue (depth), as in neural image compression (arXiv 1811.02840).
-        augment: draw mirroring and turns, for training.
+        changes: what else is drawn for training, such as mirroring and turns; none for nothing.
+        most: cells in a view for training; of more, so many are drawn. 0 for no limit.
         crops: how many exact windows are laid out over the tissue for testing.
         orientations: test each of them mirrored and turned in all 8 ways.
     """
@@ -48,7 +52,8 @@ class ViewRule:
     size: int
     exact: bool = False
     centre: Literal["even", "depth"] = "even"
-    augment: bool = True
+    changes: AugmentRule | None = None
+    most: int = 0
     crops: int = 10
     orientations: bool = False
 
@@ -57,16 +62,21 @@ def draw_view(grid: FeatureGrid, rule: ViewRule, random: np.random.Generator) ->
     """One view for training, with a window around a tissue cell."""
     chances = depth(grid) if rule.centre == "depth" and len(grid) else None
     row, col = grid.cells[random.choice(len(grid), p=chances)] if len(grid) else (0, 0)
-    window = _around(int(row), int(col), grid.window, rule)
-    if not rule.augment:
-        return View(window)
-    return View(window, mirrored=bool(random.integers(2)), turns=int(random.integers(4)))
+    return View(_around(int(row), int(col), grid.window, rule))
+
+
+def some_of(cells: Cells, most: int, random: np.random.Generator) -> Cells:
+    """So many of the cells at most, drawn without replacement; all of them for 0."""
+    if not 0 < most < len(cells):
+        return cells
+    kept = np.sort(random.choice(len(cells), most, replace=False))
+    return Cells(cells.features[kept], cells.at[kept], cells.shape)
 
 
 def lay_views(grid: FeatureGrid, rule: ViewRule) -> list[View]:
     """The views for testing, nothing drawn: all of the tissue, or exact windows evenly spread over it."""
     if not rule.exact:
-        return _blocks(grid, rule.size)
+        return _blocks(grid, rule.size) if rule.size else [View(grid.window)]
     centres = spread(grid.cells, rule.crops) if len(grid) else np.zeros((1, 2), dtype=np.int32)
     windows = [_around(int(row), int(col), grid.window, rule) for row, col in centres]
     ways = [(m, t) for m in (False, True) for t in range(4)] if rule.orientations else [(False, 0)]
@@ -74,29 +84,14 @@ def lay_views(grid: FeatureGrid, rule: ViewRule) -> list[View]:
     return [View(w, mirrored, turns, share) for w in windows for mirrored, turns in ways]
 
 
-def apply_view(grid: FeatureGrid, view: View) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What is seen.
-
-    Returns:
-        (dim, rows, cols) float32 and (rows, cols) bool, as `grid.dense` gives them, mirrored and turned. In
-        memory the codes of a cell lie together.
-    """
+def apply_view(grid: FeatureGrid, view: View) -> Cells:
+    """The tissue cells in a window, mirrored and turned."""
     window = view.window
-    inside = (grid.cells >= [window.row, window.col]) & (
-        grid.cells < [window.row + window.rows, window.col + window.cols]
-    )
-    kept = inside.all(axis=1)
-    rows, cols = (grid.cells[kept] - [window.row, window.col]).T
-    height, width = window.rows, window.cols
-    if view.mirrored:
-        cols = width - 1 - cols
-    for _ in range(view.turns % 4):
-        rows, cols, height, width = width - 1 - cols, rows, width, height
-    picture = np.zeros((height, width, grid.dim), dtype=np.float32)
-    picture[rows, cols] = grid.features[kept]
-    mask = np.zeros((height, width), dtype=np.bool_)
-    mask[rows, cols] = True
-    return picture.transpose(2, 0, 1), mask
+    at = grid.cells.astype(np.int64) - np.array([window.row, window.col])
+    kept = ((at >= 0) & (at < [window.rows, window.cols])).all(axis=1)
+    features = grid.features if kept.all() else grid.features[kept]
+    cells = Cells(features.astype(np.float32), at[kept], (window.rows, window.cols))
+    return oriented(cells, view.mirrored, view.turns)
 
 
 def depth(grid: FeatureGrid) -> NDArray[np.float64]:
@@ -134,6 +129,8 @@ def spread(cells: NDArray[np.int32], parts: int) -> NDArray[np.int32]:
 def _around(row: int, col: int, whole: Window, rule: ViewRule) -> Window:
     if rule.exact:
         return Window(row - rule.size // 2, col - rule.size // 2, rule.size, rule.size)
+    if not rule.size:
+        return whole
     top, rows = _stretch(row, whole.row, whole.rows, rule.size)
     left, cols = _stretch(col, whole.col, whole.cols, rule.size)
     return Window(top, left, rows, cols)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import RunError
 from histopress.core.run import Run
-from histopress.grids.grid import FeatureGrid
 from histopress.grids.store import read_grid
-from histopress.heads.answers import scores_of
-from histopress.heads.fold import SPLIT_FILE
+from histopress.heads.answers import scores_of, spread_of
+from histopress.heads.model_file import SPLIT_FILE, ModelFile, digest_of
 from histopress.heads.objectives import Objective
 from histopress.heads.saved import SavedHead, load_head
 
@@ -30,21 +29,20 @@ class Voters:
     """Which heads answer for a patient, and which part the patient then belongs to."""
 
     part: str
-    folds: tuple[int, ...]
+    folds: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What some heads say together of one slide.
+    """What some heads say together of one case.
 
     Attributes:
-        scores: (classes,) mean probabilities, or (1,) mean value.
-        spread: standard deviation over heads of the last class's probability or of the value; with three
-            classes or more, of the likeliest one's. Not a number for a single head.
+        values: (values,) mean over heads.
+        spreads: (parts,) see `answers.spread_of`.
     """
 
-    scores: NDArray[np.float64]
-    spread: float
+    values: NDArray[np.float64]
+    spreads: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -52,30 +50,48 @@ class Ensemble:
     """All heads of a run.
 
     Attributes:
-        folder: of the run.
-        heads: by fold.
+        source: folder of the run, or its model file.
+        heads: by name of their fold.
         split: `patient`, `slide`, `part` and `fold` of every slide in every fold.
+        named: how ids of patients and slides stand in the split: as they are, or as digests.
+        encoder: folder that keeps the encoder; none where there is none.
     """
 
-    folder: Path
-    heads: dict[int, SavedHead]
+    source: Path
+    heads: dict[str, SavedHead]
     split: pd.DataFrame
+    named: Callable[[str], str]
+    encoder: Path | None
 
     @classmethod
-    def load(cls, folder: Path) -> Ensemble:
-        """The heads of a run that `train` wrote.
+    def load(cls, source: Path, unpack: Path) -> Ensemble:
+        """The heads of a run that `train` wrote, from its folder or its model file.
+
+        Args:
+            source: folder or file.
+            unpack: folder in which to lay the encoder of a model file.
 
         Raises:
             RunError: there is none, or it is not finished.
+            HeadError: the model file is damaged.
         """
-        if not Run.load(folder).done:
-            raise RunError(f"{folder} is not finished; give the same `train` command again to go on with it")
-        folds = sorted((folder / "folds").iterdir(), key=lambda f: int(f.name))
+        if source.is_file():
+            model = ModelFile(source)
+            return cls(source, model.heads, model.split, digest_of, model.unpack_encoder(unpack))
+        if not Run.load(source).done:
+            raise RunError(f"{source} is not finished; give the same `train` command again to go on with it")
+        folds = sorted((source / "folds").iterdir(), key=_fold_order)
         splits = [
-            pd.read_csv(f / SPLIT_FILE, dtype=str, keep_default_na=False).assign(fold=int(f.name))
-            for f in folds
+            pd.read_csv(f / SPLIT_FILE, dtype=str, keep_default_na=False).assign(fold=f.name) for f in folds
         ]
-        return cls(folder, {int(f.name): load_head(f) for f in folds}, pd.concat(splits, ignore_index=True))
+        encoder = source / "encoder"
+        return cls(
+            source,
+            {f.name: load_head(f) for f in folds},
+            pd.concat(splits, ignore_index=True),
+            str,
+            encoder if encoder.is_dir() else None,
+        )
 
     @property
     def one(self) -> SavedHead:
@@ -84,11 +100,11 @@ class Ensemble:
 
     @property
     def objective(self) -> Objective:
-        """What the scores mean."""
+        """What the values mean."""
         return self.one.objective
 
     def patient_of(self, slide: str) -> str:
-        """The patient of a slide; a slide that the run does not know counts as a patient of its own."""
+        """The patient of a slide; one that the run does not name counts as a patient of its own."""
         known = self.split.loc[self.split["slide"] == slide, "patient"]
         return str(known.iloc[0]) if len(known) else slide
 
@@ -99,39 +115,54 @@ class Ensemble:
             patient: its id.
             slides: ids of its slides; a slide that the run knows under another patient counts as seen, too.
         """
-        seen = self.split[(self.split["patient"] == patient) | self.split["slide"].isin(list(slides))]
+        known = [self.named(slide) for slide in slides]
+        seen = self.split[(self.split["patient"] == self.named(patient)) | self.split["slide"].isin(known)]
         if seen.empty:
             return Voters("new", tuple(self.heads))
         most = seen["part"].map(SEEN.index).groupby(seen["fold"]).min()
-        folds = tuple(int(fold) for fold in most.index[most == most.max()])
+        folds = tuple(str(fold) for fold in most.index[most == most.max()])
         return Voters(SEEN[int(most.max())], folds)
 
-    def truth(self, label: Any) -> str:
-        """A label as it stands in the table; "" where there is none.
+    def truths(self, labels: Mapping[str, Any]) -> list[str]:
+        """The labels of one patient as they stand in the table, a text for each target; "" where none is.
+
+        Args:
+            labels: what is known, column -> value; columns may be absent.
 
         Raises:
-            HeadError: it is none of the classes.
+            HeadError: a label is none of the classes.
         """
-        if label is None:
-            return ""
-        self.objective.targets([label])
-        return self.objective.truth(label)
-
-    def answer(self, path: Path, folds: Collection[int], device: torch.device) -> Answer:
-        """What the heads of some folds say of a stored grid.
-
-        Raises:
-            GridError: the grid cannot be read.
-            HeadError: it was made by another encoder.
-        """
-        grid = read_grid(path)
-        self.one.check_grid(grid)
-        votes = np.stack([self._vote(self.heads[fold], path, grid, device) for fold in sorted(folds)])
-        scores = votes.mean(axis=0)
-        at = int(scores.argmax()) if self.objective.kind == "multiclass" else -1
-        return Answer(scores, float(votes[:, at].std(ddof=1)) if len(votes) > 1 else float("nan"))
+        return [self._truth(part, labels) for part in self.objective.parts]
 
     @staticmethod
-    def _vote(head: SavedHead, path: Path, grid: FeatureGrid, device: torch.device) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = scores_of(head, [path], lambda _: grid, device)[0]
-        return scores
+    def _truth(part: Objective, labels: Mapping[str, Any]) -> str:
+        if any(labels.get(column) is None for column in part.sources):
+            return ""
+        table = pd.DataFrame({column: [labels[column]] for column in part.sources})
+        part.targets(table)
+        return part.truth(table)[0]
+
+    def answer(self, paths: tuple[Path, ...], folds: Collection[str], device: torch.device) -> Answer:
+        """What the heads of some folds say of a case.
+
+        Args:
+            paths: of its stored grids, those of all slides where heads answer for a patient.
+            folds: whose heads are asked.
+            device: to compute on.
+
+        Raises:
+            GridError: a grid cannot be read.
+            HeadError: it was made by another encoder.
+        """
+        grids = {path: read_grid(path) for path in paths}
+        for grid in grids.values():
+            self.one.check_grid(grid)
+        votes = np.concatenate(
+            [scores_of(self.heads[fold], [paths], grids.__getitem__, device) for fold in sorted(folds)]
+        )
+        return Answer(votes.mean(axis=0), spread_of(self.objective, votes))
+
+
+def _fold_order(folder: Path) -> tuple[int, str]:
+    number = folder.name.partition("-")[0]
+    return (int(number) if number.isdigit() else 1 << 30, folder.name)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from histopress.core.errors import HeadError
-from histopress.grids.batches import Standard
+from histopress.grids.places import Places
+from histopress.grids.standard import Standard
+
+__all__ = ["Head", "HeadOutput", "Places", "SideLogits"]
 
 
 class HeadOutput(NamedTuple):
@@ -30,40 +32,16 @@ class HeadOutput(NamedTuple):
     attention: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where the tissue cells of a batch lie.
+class SideLogits(NamedTuple):
+    """More logits of a batch that are to be learned: of pseudo-bags, of a second stream.
 
     Attributes:
-        at: (cells,) position of every cell in the flattened (batch, rows, cols), ascending.
-        counts: cells of each element of the batch.
-        shape: (batch, rows, cols).
+        logits: (n, outputs).
+        element: (n,) which element of the batch each belongs to.
     """
 
-    at: Tensor
-    counts: tuple[int, ...]
-    shape: tuple[int, int, int]
-
-    @classmethod
-    def of(cls, mask: Tensor) -> Places:
-        """Those of a mask (batch, rows, cols) bool."""
-        counts = tuple(mask.flatten(1).sum(dim=1).tolist())
-        return cls(mask.flatten().nonzero()[:, 0], counts, (mask.shape[0], mask.shape[1], mask.shape[2]))
-
-    def split(self, cells: Tensor) -> tuple[Tensor, ...]:
-        """(cells, channels) -> those of each element of the batch, (its cells, channels)."""
-        parts: tuple[Tensor, ...] = torch.split(cells, list(self.counts))
-        return parts
-
-    def take(self, picture: Tensor) -> Tensor:
-        """(batch, channels, rows, cols) -> (cells, channels)."""
-        return picture.permute(0, 2, 3, 1).reshape(-1, picture.shape[1]).index_select(0, self.at)
-
-    def lay(self, cells: Tensor) -> Tensor:
-        """(cells, channels) -> (batch, channels, rows, cols), 0 elsewhere."""
-        batch, rows, cols = self.shape
-        empty = cells.new_zeros(batch * rows * cols, cells.shape[1])
-        return empty.index_copy(0, self.at, cells).view(batch, rows, cols, -1).permute(0, 3, 1, 2)
+    logits: Tensor
+    element: Tensor
 
 
 class Head(nn.Module, ABC):
@@ -78,11 +56,15 @@ class Head(nn.Module, ABC):
         window: rows and cols of the only window it takes; none where it takes any.
         standardised: whether codes are brought to mean 0 and standard deviation 1 first.
         needs_pairs: whether it cannot train on a batch of one.
+        extra_loss: what a head adds to the loss of the batch it has just answered for in training, if any.
+        side: what is to be learned of that batch beside its logits, if anything.
     """
 
     window: ClassVar[int | None] = None
     standardised: ClassVar[bool] = True
     needs_pairs: ClassVar[bool] = False
+    extra_loss: Tensor | None = None
+    side: SideLogits | None = None
     centre: Tensor
     spread: Tensor
 
@@ -116,7 +98,30 @@ class Head(nn.Module, ABC):
                 "rows and cols; use grids of the encoder that the head was trained with"
             )
         places = Places.of(mask)
-        return self.answer((places.take(dense) - self.centre) / self.spread, places)
+        return self.of_cells(places.take(dense), places)
+
+    def of_cells(self, features: Tensor, places: Places, targets: Tensor | None = None) -> HeadOutput:
+        """Answer for a batch of grids that are lists of tissue cells.
+
+        Args:
+            features: (cells, dim) float.
+            places: where they lie.
+            targets: (batch, width) of the objective, in training, for heads whose loss needs them.
+
+        Raises:
+            HeadError: codes of another length.
+        """
+        if features.ndim != 2 or features.shape[1] != self.dim:
+            raise HeadError(
+                f"codes of shape {tuple(features.shape)}, expected (cells, {self.dim}); use grids of the "
+                "encoder that the head was trained with"
+            )
+        cells = (features - self.centre) / self.spread
+        return self.answer(cells, places) if targets is None else self.answer_with(cells, places, targets)
+
+    def answer_with(self, cells: Tensor, places: Places, targets: Tensor) -> HeadOutput:
+        """Answer in training, knowing the targets, for the sake of `extra_loss`."""
+        return self.answer(cells, places)
 
     @abstractmethod
     def answer(self, cells: Tensor, places: Places) -> HeadOutput:

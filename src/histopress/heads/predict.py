@@ -41,7 +41,7 @@ def predict(run: Path, paths: Sequence[Path], output: Path, recipe: PredictRecip
     tuned, or else trained with it, and the part says so.
 
     Args:
-        run: folder that `train` wrote.
+        run: folder that `train` wrote, or the `model.safetensors` in it, which needs nothing else.
         paths: stored grids, slides, folders of either, and cohort tables, which add patients and labels.
         output: table to write, a row a slide and a row a patient; `failures.csv` is written beside it.
         recipe: settings.
@@ -60,8 +60,8 @@ def predict(run: Path, paths: Sequence[Path], output: Path, recipe: PredictRecip
 
     recipe, failures = recipe or PredictRecipe(), Failures()
     grids = recipe.grids or output.with_suffix(".grids")
-    ensemble = Ensemble.load(run)
-    questions = find_questions(paths, ensemble.objective.target, recipe.grids)
+    ensemble = Ensemble.load(run, grids / "encoder")
+    questions = find_questions(paths, ensemble.objective.sources, recipe.grids)
     _compress_missing(questions, ensemble, grids, recipe, failures)
     rows = _answers(questions, ensemble, recipe.device, failures)
     failures.write(output.parent)
@@ -86,10 +86,10 @@ def _compress_missing(
     missing = [q for q in questions if q.grid is None and q.file is not None]
     if not missing:
         return
-    if not (ensemble.folder / "encoder").is_dir():
+    if ensemble.encoder is None:
         encoder = ensemble.one.card.encoder.get("name")
         raise HeadError(
-            f"{ensemble.folder} keeps no encoder, which {len(missing)} slides need; compress them with "
+            f"{ensemble.source} keeps no encoder, which {len(missing)} slides need; compress them with "
             f"encoder {encoder} and give the grids"
         )
     rows = [(q.slide, str(q.file), q.spacing, q.mask) for q in missing if q.file]
@@ -97,7 +97,7 @@ def _compress_missing(
     table = grids / "slides.csv"
     pd.DataFrame(rows, columns=["patient", "path", "spacing", "mask"]).to_csv(table, index=False)
     made = {k: v for k, v in ensemble.one.card.grids.items() if k in ("tissue", "tissue_share")}
-    settings = {**made, "encoder": f"saved:{ensemble.folder / 'encoder'}", "spacing": recipe.spacing}
+    settings = {**made, "encoder": f"saved:{ensemble.encoder}", "spacing": recipe.spacing}
     how = build(CompressRecipe, {**settings, "mask": recipe.mask}, "settings of the run's grids")
     failed = compress([table], grids, how).failures.items
     failures.items += failed
@@ -109,7 +109,7 @@ def _compress_missing(
 def _answers(
     questions: Sequence[Question], ensemble: Ensemble, device: str, failures: Failures
 ) -> pd.DataFrame:
-    """Rows of all slides that can be answered for, and of their patients."""
+    """Rows of all cases that can be answered for, and of the patients of slides."""
     import numpy as np
     import pandas as pd
 
@@ -117,22 +117,42 @@ def _answers(
     from histopress.data.predictions import ENSEMBLE
     from histopress.heads.answers import both_levels, pick_device, rows_of
 
-    slides_of: dict[str, list[str]] = {}
+    slides_of: dict[str, list[Question]] = {}
     for question in questions:
         question.patient = question.patient or ensemble.patient_of(question.slide)
-        slides_of.setdefault(question.patient, []).append(question.slide)
-    voters = {patient: ensemble.voters(patient, slides) for patient, slides in slides_of.items()}
-    rows, answers = [], []
+        slides_of.setdefault(question.patient, []).append(question)
+    rows, truths, answers = [], [], []
     with progress("predict", len(questions), "slides") as bar:
-        for question in (q for q in questions if q.grid or not q.file):
-            with failures.attempt(question.slide):
-                votes = voters[str(question.patient)]
-                truth = ensemble.truth(question.label)
-                answers.append(ensemble.answer(question.existing_grid, votes.folds, pick_device(device)))
-                rows.append((question.patient, question.slide, ENSEMBLE, votes.part, truth, len(votes.folds)))
-            bar.advance(1)
+        for patient, own in slides_of.items():
+            votes = ensemble.voters(patient, [q.slide for q in own])
+            for slide, asked in _cases(own, ensemble.one.card.joint, failures):
+                with failures.attempt(slide or patient):
+                    told = ensemble.truths(asked[0].labels)
+                    paths = tuple(q.existing_grid for q in asked)
+                    answers.append(ensemble.answer(paths, votes.folds, pick_device(device)))
+                    truths.append(told)
+                    rows.append((patient, slide, ENSEMBLE, votes.part, len(votes.folds)))
+            bar.advance(len(own))
     if not rows:
         return pd.DataFrame()
-    slides = pd.DataFrame(rows, columns=["patient", "slide", "run", "part", "truth", "models"])
-    scores, spread = np.stack([a.scores for a in answers]), np.array([a.spread for a in answers])
-    return both_levels(rows_of(ensemble.objective, slides, scores, spread, slides["models"].to_numpy()))
+    cases = pd.DataFrame(rows, columns=["patient", "slide", "run", "part", "models"])
+    values, spreads = np.stack([a.values for a in answers]), np.stack([a.spreads for a in answers])
+    models = cases["models"].to_numpy()
+    by_part = list(zip(*truths, strict=True))
+    return both_levels(rows_of(ensemble.objective, cases, by_part, values, spreads=spreads, models=models))
+
+
+def _cases(slides: Sequence[Question], joint: bool, failures: Failures) -> list[tuple[str, list[Question]]]:
+    """The slides of a patient as cases, each with its slide id: one by one, or "" and all that have grids."""
+    failed = [q for q in slides if q.grid is None and q.file is not None]  # listed already
+    asked = [q for q in slides if q not in failed]
+    if not joint:
+        return [(q.slide, [q]) for q in asked]
+    from histopress.grids.store import read_header
+
+    found = []
+    for question in asked:
+        with failures.attempt(question.slide):
+            read_header(question.existing_grid)
+            found.append(question)
+    return [("", found)] if found else []

@@ -24,7 +24,7 @@ class Question:
     Attributes:
         slide: its id.
         patient: as a cohort table says; none where none does.
-        label: likewise.
+        labels: likewise, column -> value, of the columns that the run learned from.
         grid: its stored grid, if there is one.
         file: the slide itself, if it was named.
         spacing: um/px of level 0 that a table gives.
@@ -33,7 +33,7 @@ class Question:
 
     slide: str
     patient: str | None = None
-    label: Any = None
+    labels: dict[str, Any] = field(default_factory=dict)
     grid: Path | None = None
     file: Location | None = None
     spacing: float | None = None
@@ -58,7 +58,7 @@ class Question:
 class Questions:
     """Questions by slide id, in the order in which slides are named; tables add what they know."""
 
-    target: str
+    columns: Sequence[str]
     by_slide: dict[str, Question] = field(default_factory=dict)
 
     def of(self, slide: str) -> Question:
@@ -78,12 +78,12 @@ class Questions:
     def add_table(self, path: Path) -> None:
         """Ask about all slides of a cohort table."""
         cohort = read_cohort(path)
-        if self.target in cohort.table:
-            cohort.by_patient(self.target)
+        columns = [column for column in self.columns if column in cohort.table]
+        cohort.labels(columns)
         for row in cohort.table.to_dict("records"):
             question = self.of(row["slide"])
             question.patient = row["patient"]
-            question.label = _given(row.get(self.target))
+            question.labels = {c: row[c] for c in columns if _given(row[c]) is not None}
             question.file = _file(row["path"]) if row["path"] else question.file
             question.spacing = _given(row.get("spacing"))
             question.mask = str(row.get("mask", ""))
@@ -94,18 +94,18 @@ def _file(path: str) -> Location:
     return found.absolute() if isinstance(found, Path) else found
 
 
-def find_questions(paths: Sequence[Path], target: str, grids: Path | None) -> list[Question]:
+def find_questions(paths: Sequence[Path], columns: Sequence[str], grids: Path | None) -> list[Question]:
     """All slides that some paths lead to.
 
     Args:
         paths: stored grids, slides, folders of either, cohort tables.
-        target: column of labels.
+        columns: of labels.
         grids: folder where grids of these slides may lie already.
 
     Raises:
         CohortError: a table has problems, a folder holds nothing, or two grids share a slide id.
     """
-    questions = Questions(target)
+    questions = Questions(columns)
     for path in paths:
         if is_table(path):
             questions.add_table(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from histopress.core.errors import HeadError
 from histopress.core.files import write_whole
@@ -36,6 +38,7 @@ class HeadCard:
         encoder: card of the encoder of the grids it was trained on; `encoder["identity"]` names it.
         grids: settings of those grids, for example which share of a cell had to be tissue.
         views: how it looks at a grid when it is asked.
+        joint: whether it answers for a patient, all slides side by side, and not for each slide.
     """
 
     name: str
@@ -45,6 +48,7 @@ class HeadCard:
     encoder: dict[str, Any]
     grids: dict[str, Any]
     views: ViewRule
+    joint: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,13 @@ class SavedHead:
     card: HeadCard = field(repr=False)
 
     def check_grid(self, grid: GridHeader) -> None:
-        """Refuse grids of another encoder.
+        """Refuse grids of another encoder or spacing.
 
         Raises:
-            HeadError: the identities differ.
+            HeadError: the identities or the spacings differ.
         """
         wanted, found = self.card.encoder, grid.encoder
-        if found.get("identity") != wanted.get("identity"):
+        if any(found.get(key) != wanted.get(key) for key in ("identity", "spacing")):
             raise HeadError(
                 f"the grid of {grid.slide.slide} was made by encoder {_named(found)}, expected "
                 f"{_named(wanted)}, which the head was trained with; compress the slide with that one"
@@ -83,13 +87,26 @@ def load_head(folder: Path) -> SavedHead:
         HeadError: the folder holds none, or it is damaged.
     """
     try:
-        card = build(HeadCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")), str(folder))
-        objective = restore(card.objective)
-        head = make_head(card.name, card.dim, objective.outputs, **card.settings)
-        head.load_state_dict(load_tensors((folder / WEIGHTS_FILE).read_bytes()))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+        return built_head(card, load_tensors((folder / WEIGHTS_FILE).read_bytes()), str(folder))
+    except (OSError, ValueError, SafetensorError) as error:
         raise HeadError(f"{folder} holds no sound head ({error}); train it again") from error
-    return SavedHead(head.eval(), objective, card)
+
+
+def built_head(card: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> SavedHead:
+    """A head from its card and weights.
+
+    Raises:
+        HeadError: they do not fit together.
+    """
+    try:
+        known = build(HeadCard, dict(card), where)
+        objective = restore(known.objective)
+        head = make_head(known.name, known.dim, objective.outputs, **known.settings)
+        head.load_state_dict(dict(tensors))
+    except (ValueError, RuntimeError) as error:
+        raise HeadError(f"{where} holds no sound head ({error}); train it again") from error
+    return SavedHead(head.eval(), objective, known)
 
 
 def _named(encoder: dict[str, Any]) -> str:

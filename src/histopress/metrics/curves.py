@@ -91,10 +91,8 @@ def reliability(probability: Array, outcome: NDArray[np.bool_], level: float) ->
         outcome: (cases,) whether it came true.
         level: of the limits.
     """
-    bins = int(np.clip(len(probability) // BIN_PATIENTS, 1, MOST_BINS))
-    edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1]))
-    place = np.searchsorted(edges, probability, side="right")
-    members = [place == b for b in np.unique(place)]
+    bins = equal_count_bins(probability)
+    members = [bins == b for b in range(int(bins.max()) + 1)]
     shares = [float(outcome[m].mean()) for m in members]
     limits = np.array([wilson(s, int(m.sum()), level) for s, m in zip(shares, members, strict=True)])
     return Reliability(
@@ -104,6 +102,20 @@ def reliability(probability: Array, outcome: NDArray[np.bool_], level: float) ->
         high=limits[:, 1],
         patients=np.array([m.sum() for m in members]),
     )
+
+
+def equal_count_bins(probability: Array) -> NDArray[np.int64]:
+    """(cases,) number of the bin of each case, from 0: at most 10 bins of equally many, at least 8, cases.
+
+    Equal probabilities share a bin.
+
+    Args:
+        probability: (cases,).
+    """
+    bins = int(np.clip(len(probability) // BIN_PATIENTS, 1, MOST_BINS))
+    edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1]))
+    place = np.searchsorted(edges, probability, side="right")
+    return np.asarray(np.unique(place, return_inverse=True)[1], np.int64)
 
 
 def _found(positive: NDArray[np.bool_], score: Array, weights: Counts) -> tuple[Array, Array]:

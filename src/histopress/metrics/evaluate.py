@@ -9,28 +9,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from histopress.core.errors import PredictionsError, RecipeError
-from histopress.core.files import quick_hash, write_whole
+from histopress.core.files import write_whole
 from histopress.core.recipe import plain
+from histopress.data.predictions_columns import ForeignColumns
 
 if TYPE_CHECKING:
-    from histopress.metrics.results import Result, Sureness
+    from histopress.metrics.report_section import Section
+    from histopress.metrics.results import Result
+
+FOLDER = "tables"
 
 
 @dataclass(frozen=True)
-class EvaluateRecipe:
-    """How sure scores are told to be.
+class EvaluateRecipe(ForeignColumns):
+    """How predictions are judged; the columns only matter for tables that come from elsewhere.
 
     Attributes:
         resamples: of the bootstrap.
-        seed: of the bootstrap.
+        seed: of the bootstrap and of the permutations.
         confidence: of the intervals, between 0 and 1.
         unit: what is counted and resampled.
+        cohort: table with what else is known of the patients, for subgroups and adjusting.
+        subgroups: its columns by which scores are split, such as site,sex,age.
+        adjust: its columns that hazard ratios are adjusted for, such as age,stage.
+        reference: table that the others are compared with; without, all pairs are compared.
+        permutations: of the labels, for the test against chance; 0 leaves it out.
+        threshold: how it is chosen on the tuning part: youden, f1, sensitivity:0.95, specificity:0.9, cost:5.
+        recalibration: how probabilities are put right on the tuning part.
+        risk_groups: into which survival is split, lowest risk first.
+        horizon: time at which survival is judged; without, the middle of those that are told.
     """
 
     resamples: int = 2000
     seed: int = 0
     confidence: float = 0.95
     unit: Literal["patient"] = "patient"
+    cohort: Path | None = None
+    subgroups: tuple[str, ...] = ()
+    adjust: tuple[str, ...] = ()
+    reference: str = ""
+    permutations: int = 2000
+    threshold: str = "youden"
+    recalibration: Literal["temperature", "logistic", "isotonic"] = "temperature"
+    risk_groups: int = 2
+    horizon: float | None = None
 
     def __post_init__(self) -> None:
         if self.resamples < 100 or not 0 < self.confidence < 1:
@@ -38,6 +60,14 @@ class EvaluateRecipe:
                 f"resamples {self.resamples} and confidence {self.confidence}, expected at least 100 and a "
                 "share between 0 and 1; correct the setting"
             )
+        if self.risk_groups < 2 or self.permutations < 0:
+            raise RecipeError(
+                f"risk_groups {self.risk_groups} and permutations {self.permutations}, expected at least 2 "
+                "and 0; correct the setting"
+            )
+        if (self.subgroups or self.adjust) and self.cohort is None:
+            asked = ", ".join((*self.subgroups, *self.adjust))
+            raise RecipeError(f"{asked}: no cohort table to find these columns in; add --cohort TABLE")
 
 
 @dataclass(frozen=True)
@@ -58,68 +88,56 @@ class Evaluation:
 
 
 def evaluate(paths: Sequence[Path], output: Path, recipe: EvaluateRecipe) -> Evaluation:
-    """Score predictions tables by patient, and write `metrics.json`, `metrics.csv` and `report.html`.
+    """Score predictions tables by patient; write `metrics.json`, `metrics.csv`, `report.html` and `tables/`.
 
-    Only rows of part "test" or "new" that have a truth count. Several tables are told side by side.
+    Only rows of part "test" or "new" that have a truth count; thresholds and recalibration are learned from
+    rows of part "tuning". Several tables are compared on the patients that all of them answer for.
 
     Args:
-        paths: predictions tables of `train` or `predict`.
+        paths: predictions tables of `train` or `predict`, or of anybody, see `data.predictions_foreign`.
         output: folder, made if absent.
-        recipe: how intervals are made.
+        recipe: what is asked.
 
     Raises:
         PredictionsError: a table is broken, or holds nothing to evaluate.
+        RecipeError: there is no such rule for a threshold.
+        CohortError: the cohort table is broken, or lacks a column that is asked for.
     """
     from histopress import __version__
-    from histopress.metrics.report import write_report
-    from histopress.metrics.results import Sureness
+    from histopress.metrics.report import Page, write_report
+    from histopress.metrics.report_cohort import read_patients
+    from histopress.metrics.report_inputs import read_inputs
+    from histopress.metrics.report_sections import compared, inquiries, told
+    from histopress.metrics.thresholds import ThresholdRule
 
-    sureness = Sureness(recipe.resamples, recipe.seed, recipe.confidence)
+    ThresholdRule.parse(recipe.threshold)
     if not paths:
         raise PredictionsError("no predictions table given, expected at least one; name the file")
-    results = [
-        result
-        for path, name in zip(paths, _names(paths), strict=True)
-        for result in _assess(path, name, sureness)
-    ]
+    known = read_patients(recipe)
+    inputs = read_inputs(paths, recipe, known)
+    asked = inquiries(inputs, recipe, known)
+    sections = [told(inquiry) for inquiry in asked]
+    comparisons = compared(asked)
+    results = tuple(inquiry.result for inquiry in asked)
+    page = Page(asked, sections, comparisons, inputs, recipe, __version__)
     facts = {
         "headline": _headline(results),
         "histopress": __version__,
         "recipe": plain(recipe),
-        "results": [result.plain for result in results],
+        "results": [
+            result.plain | {"sections": {s.name: s.plain for s in own}}
+            for result, own in zip(results, sections, strict=True)
+        ],
+        "comparisons": {s.target: s.plain for s in comparisons},
+        "inputs": [i.plain for i in inputs],
+        "checklist": [item.plain for item in page.checklist],
     }
     report = output / "report.html"
     write_whole(output / "metrics.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     write_whole(output / "metrics.csv", _csv(results, recipe.confidence))
-    write_report(report, results, sureness, __version__)
-    return Evaluation(facts["headline"], tuple(results), report, facts)
-
-
-def _assess(path: Path, name: str, sureness: Sureness) -> list[Result]:
-    from histopress.data.predictions import read_predictions
-    from histopress.metrics.cases import answers, usable
-    from histopress.metrics.results import assess
-
-    table = read_predictions([path])
-    rows = usable(table)
-    if rows.empty:
-        parts = ", ".join(f"{n} of part {part}" for part, n in table["part"].value_counts().items())
-        known = int((table["truth"] != "").sum())
-        raise PredictionsError(
-            f"{path} has no row to evaluate: found {parts or 'no rows'}, {known} with a truth; expected rows "
-            "of part test or new with a truth; give `predict` a cohort table that holds the label"
-        )
-    source = f"{path.name} (fingerprint {quick_hash(path)})"
-    return [assess(name, source, str(t), answers(table, str(t)), sureness) for t in rows["target"].unique()]
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without ending; as much of the folders as tells them apart."""
-    for parts in range(1, max(len(p.resolve().parts) for p in paths)):
-        names = ["/".join(p.resolve().with_suffix("").parts[-parts:]) for p in paths]
-        if len(set(names)) == len(paths):
-            return names
-    raise PredictionsError("a predictions table is given twice, expected different files; name each once")
+    _write_tables(output / FOLDER, [*comparisons, *(s for own in sections for s in own)])
+    write_report(report, page)
+    return Evaluation(_headline(results), results, report, facts)
 
 
 def _headline(results: Sequence[Result]) -> str:
@@ -156,3 +174,16 @@ def _csv(results: Sequence[Result], level: float) -> str:
         for score in result.scores
     ]
     return pd.DataFrame(rows).astype({"slides": "Int64"}).to_csv(index=False, lineterminator="\n")
+
+
+def _write_tables(folder: Path, sections: Sequence[Section]) -> None:
+    """One CSV a kind of section, with the rows of all tables and targets."""
+    import pandas as pd
+
+    for name in dict.fromkeys(s.name for s in sections):
+        rows = [
+            {"table": s.table, "target": s.target} | row for s in sections if s.name == name for row in s.rows
+        ]
+        if rows:
+            text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+            write_whole(folder / f"{name}.csv", text)

@@ -27,10 +27,11 @@ class Chart:
         width: int = 340,
         height: int = 330,
         left: int = LEFT,
+        bottom: int = BOTTOM,
     ) -> None:
         """Args: name is read aloud by screen readers; x and y are the ends of the axes."""
         self.name, self.x, self.y = name, x, y
-        self.width, self.height, self.left = width, height, left
+        self.width, self.height, self.left, self.bottom = width, height, left, bottom
         self._parts: list[str] = []
 
     def across(self, x: float) -> float:
@@ -41,7 +42,7 @@ class Chart:
     def down(self, y: float) -> float:
         """Distance from the upper edge in px."""
         low, high = self.y
-        return self.height - BOTTOM - (y - low) / (high - low) * (self.height - TOP - BOTTOM)
+        return self.height - self.bottom - (y - low) / (high - low) * (self.height - TOP - self.bottom)
 
     def axes(
         self,
@@ -49,20 +50,23 @@ class Chart:
         y_label: str,
         x_ticks: Sequence[float] | None = None,
         y_ticks: Sequence[float] | None = None,
+        *,
+        x_names: Sequence[str] = (),
+        label_below: int = 36,
     ) -> None:
-        """Grid lines, numbers and names of both axes; no ticks for an empty list."""
+        """Grid lines, numbers (or names) and names of both axes; no ticks for an empty list."""
         x_ticks = ticks(*self.x) if x_ticks is None else x_ticks
         y_ticks = ticks(*self.y) if y_ticks is None else y_ticks
-        bottom, right = self.height - BOTTOM, self.width - RIGHT
-        for tick in x_ticks:
+        bottom, right = self.height - self.bottom, self.width - RIGHT
+        for i, tick in enumerate(x_ticks):
             at = self.across(tick)
             self._line("grid", at, TOP, at, bottom)
-            self._text("tick", at, bottom + 16, f"{tick:g}", "middle")
+            self.text("tick", at, bottom + 16, x_names[i] if x_names else f"{tick:g}", "middle")
         for tick in y_ticks:
             at = self.down(tick)
             self._line("grid", self.left, at, right, at)
-            self._text("tick", self.left - 7, at + 4, f"{tick:g}", "end")
-        self._text("label", (self.left + right) / 2, self.height - 8, x_label, "middle")
+            self.text("tick", self.left - 7, at + 4, f"{tick:g}", "end")
+        self.text("label", (self.left + right) / 2, bottom + label_below, x_label, "middle")
         if y_label:
             middle = (TOP + bottom) / 2
             self._parts.append(
@@ -101,14 +105,22 @@ class Chart:
             at = self.across(x)
             self._line(f"whisker {style}", at, self.down(bottom), at, self.down(top))
 
+    def marks(self, style: str, xs: ArrayLike, ys: ArrayLike) -> None:
+        """Short upright ticks through points."""
+        for x, y in _pairs(xs, ys):
+            at, middle = self.across(x), self.down(y)
+            self._line(f"mark {style}", at, middle - 4, at, middle + 4)
+
     def note(self, x: float, y: float, text: str, anchor: str = "middle", style: str = "tick") -> None:
         """Text at a position."""
-        self._text(style, self.across(x), self.down(y), text, anchor)
+        self.text(style, self.across(x), self.down(y), text, anchor)
 
     def svg(self) -> str:
         """The chart as one element."""
+        size = "wide" if self.width > 560 else "middle" if self.width > 400 else "narrow"
         return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" style="max-width: {self.width * 1.25:.0f}px" '
+            f'<svg class="{size}" viewBox="0 0 {self.width} {self.height}" '
+            f'style="max-width: {self.width * 1.25:.0f}px" '
             f'role="img" aria-label="{escape(self.name)}">'
             f"{''.join(self._parts)}</svg>"
         )
@@ -116,7 +128,8 @@ class Chart:
     def _line(self, style: str, x1: float, y1: float, x2: float, y2: float) -> None:
         self._parts.append(f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
-    def _text(self, style: str, x: float, y: float, text: str, anchor: str) -> None:
+    def text(self, style: str, x: float, y: float, text: str, anchor: str) -> None:
+        """Text at a place in px of the drawing."""
         self._parts.append(
             f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
         )

@@ -2,194 +2,227 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from pathlib import Path
 
-import numpy as np
-
 from histopress.core.files import write_whole
-from histopress.metrics import report_figures as figures
-from histopress.metrics.intervals import draw_resamples
+from histopress.metrics.checklist import FILLED, Item, checklist
+from histopress.metrics.checklist_answers import Study
+from histopress.metrics.evaluate import EvaluateRecipe
+from histopress.metrics.flow import IN_TABLE, flow_figure
 from histopress.metrics.methods import describe
-from histopress.metrics.report_tables import (
-    confusion_table,
-    hardest_table,
-    run_table,
-    score_table,
-    side_by_side_table,
-)
-from histopress.metrics.results import Result, Sureness, number
+from histopress.metrics.provenance import provenance
+from histopress.metrics.report_html import card, cell, line, paragraph, row, table
+from histopress.metrics.report_inputs import Finding, Input
+from histopress.metrics.report_parts import figures_of
+from histopress.metrics.report_section import Inquiry, Section
+from histopress.metrics.report_tables import hardest_table, score_table
+from histopress.metrics.report_words import headline
 
-MOST_CURVE_RESAMPLES = 500
-"""Enough for a band that is looked at."""
+LEVELS = {"problem": "Problem", "warning": "Warning", "note": "Note"}
 
 
-def write_report(path: Path, results: Sequence[Result], sureness: Sureness, version: str) -> None:
+@dataclass(frozen=True)
+class Page:
+    """All that the page tells.
+
+    Attributes:
+        asked: results, in the order of the page.
+        sections: of each result.
+        comparisons: of targets that several tables answer.
+        inputs: the tables.
+        recipe: what was asked.
+        version: of this package.
+    """
+
+    asked: Sequence[Inquiry]
+    sections: Sequence[Sequence[Section]]
+    comparisons: Sequence[Section]
+    inputs: Sequence[Input]
+    recipe: EvaluateRecipe
+    version: str
+
+    @cached_property
+    def checklist(self) -> list[Item]:
+        """What a reviewer asks, as far as it is answered."""
+        return checklist(_study(self))
+
+
+def write_report(path: Path, page: Page) -> None:
     """Write the page, all of it or nothing.
 
     Args:
         path: .html file.
-        results: sections, in this order; several about one target are also told side by side.
-        sureness: how the intervals were made.
-        version: of this package.
+        page: what to tell.
     """
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    title = ", ".join(dict.fromkeys(r.target for r in results))
-    body = [_side_by_side(results), *(_section(r, len(results) > 1, sureness) for r in results)]
-    page = (
+    title = ", ".join(dict.fromkeys(i.result.target for i in page.asked))
+    body = [
+        _alerts(page.inputs),
+        *(_comparison(section, i) for i, section in enumerate(page.comparisons)),
+        *(_result(page, i) for i in range(len(page.asked))),
+        _flows(page.inputs),
+        _methods(page),
+        _checklist(page),
+        f'<section id="provenance"><h2>Where the figures come from</h2>'
+        f"{provenance(page.inputs, page.recipe, page.version)}</section>",
+    ]
+    write_whole(
+        path,
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}: how good, and how sure</title><style>\n{style}</style></head>"
-        f"<body><main><h1>How good are the predictions, and how sure is that?</h1>{''.join(body)}"
-        f"<footer>Written by histopress {escape(version)}. Research use only: these figures say nothing of a "
-        "single patient's diagnosis.</footer></main></body></html>\n"
+        f"<body><main><header><h1>How good are the predictions, and how sure is that?</h1>{_contents(page)}"
+        f"</header>{''.join(body)}"
+        f"<footer>Written by histopress {escape(page.version)}. Research use only: these figures say nothing "
+        "of a single patient's diagnosis.</footer></main></body></html>\n",
     )
-    write_whole(path, page)
 
 
-def _side_by_side(results: Sequence[Result]) -> str:
-    """For every target that several tables answer, their scores in one table, and their ROC curves in one."""
-    targets: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        targets[result.target].append(result)
-    blocks = []
-    for target, several in targets.items():
-        if len(several) < 2:
-            continue
-        cards = [_card("Scores side by side", side_by_side_table(several), _shared_patients(several))]
-        comparable = [r for r in several if r.cases.kind == "binary" and not _undefined(r)]
-        if len(comparable) > 1:
-            chart = figures.overlay_figure([r.cases for r in comparable], [r.name for r in comparable])
-            cards.append(_card("ROC curves", chart))
-        row = _row(cards, "row main" if len(cards) > 1 else "row wide")
-        blocks.append(f'<section class="result"><h2>{escape(target)}, side by side</h2>{row}</section>')
-    return "".join(blocks)
+def _contents(page: Page) -> str:
+    several = len(page.asked) > 1
+    links = [(f"comparison-{i}", f"{s.title}, compared") for i, s in enumerate(page.comparisons)]
+    links += [
+        (f"result-{i}", f"{a.result.target}{f' ({a.result.name})' if several else ''}")
+        for i, a in enumerate(page.asked)
+    ]
+    links += [
+        ("flow", "Who was counted"),
+        ("methods", "Methods"),
+        ("checklist", "Checklist"),
+        ("provenance", "Provenance"),
+    ]
+    return "<nav>" + "".join(f'<a href="#{at}">{escape(name)}</a>' for at, name in links) + "</nav>"
 
 
-def _shared_patients(results: Sequence[Result]) -> str:
-    sets = [set(r.cases.patients.tolist()) for r in results]
-    shared = len(set.intersection(*sets))
-    if all(len(s) == shared for s in sets):
-        return f"All tables answer for the same {shared} patients."
-    return f"The tables answer for different patients and have {shared} in common: compare with care."
-
-
-def _section(result: Result, named: bool, sureness: Sureness) -> str:
-    cases = result.cases
-    name = f'<p class="soft">{escape(result.name)}</p>' if named else ""
-    notes = "".join(f"<p>{escape(note)}</p>" for note in result.notes)
-    scores = _card(
-        "Scores", score_table(result, sureness.level), "The tick on a scale is what guessing would score."
+def _alerts(inputs: Sequence[Input]) -> str:
+    """Problems and warnings of the leakage reports; their notes stand with the flow."""
+    found = [(i.name, f) for i in inputs for f in i.findings or () if f.level in ("problem", "warning")]
+    boxes = "".join(
+        f'<div class="alert {f.level}"><strong>{LEVELS[f.level]}: {escape(f.title)}</strong>'
+        f"{paragraph(f.text + (f' ({name})' if len(inputs) > 1 else ''))}</div>"
+        for name, f in found
     )
-    done = "".join(f'<p class="plain">{escape(line)}</p>' for line in describe(result, sureness))
+    return f'<section id="alerts">{boxes}</section>' if boxes else ""
+
+
+def _comparison(section: Section, index: int) -> str:
+    head = f"<h2>{escape(section.title)}, side by side</h2>"
+    return f'<section class="result" id="comparison-{index}">{head}{section.html}</section>'
+
+
+def _result(page: Page, index: int) -> str:
+    inquiry, sections = page.asked[index], page.sections[index]
+    result = inquiry.result
+    name = paragraph(result.name, "soft") if len(page.asked) > 1 else ""
+    notes = "".join(paragraph(note) for note in result.notes)
+    scores = card(
+        "Scores",
+        score_table(result, inquiry.level),
+        "The tick on a scale is what knowing nothing of the single patient would score.",
+    )
+    told = [f"<h3>{escape(s.title)}</h3>{s.html}" for s in sections if s.html]
+    untold = "".join(paragraph(s.reason) for s in sections if s.reason)
+    parts = figures_of(inquiry)
     return "".join(
         [
-            f'<section class="result"><h2>{escape(result.target)}</h2>{name}{_headline(result)}',
+            f'<section class="result" id="result-{index}"><h2>{escape(result.target)}</h2>{name}',
+            headline(result),
             f'<div class="notes">{notes}</div>' if notes else "",
             scores,
-            _numbers(result) if cases.kind == "regression" else _classes(result, sureness),
-            _row([*_runs(result), _hardest(result)], "row wide"),
-            f'<div class="card"><h3>What was done</h3>{done}</div></section>',
+            parts,
+            *told,
+            f"<h3>Where was it most wrong?</h3>{_hardest(inquiry)}",
+            f'<div class="untold">{untold}</div>' if untold else "",
+            "</section>",
         ]
     )
 
 
-def _hardest(result: Result) -> str:
+def _hardest(inquiry: Inquiry) -> str:
     words = "Patients worth looking at again: the slide, the label, the tissue mask."
-    return _card("Where it was most wrong", hardest_table(result), words)
+    return card("", hardest_table(inquiry.result), words)
 
 
-def _runs(result: Result) -> list[str]:
-    score, runs, run = result.scores[0], len(result.answers.by_run), result.answers.run_word
-    if not runs:
-        return []
-    words = ""
-    if np.isfinite(score.run_sd):
-        words = (
-            f"{score.label}: mean {number(score.run_mean)}, standard deviation {number(score.run_sd)} over "
-            f"{runs} {run}s. With few patients each, single {run}s scatter."
-        )
-    return [_card(f"{run.capitalize()} by {run}", run_table(result), words)]
-
-
-def _headline(result: Result) -> str:
-    score = result.scores[0]
-    limits = f"[{number(score.low)}, {number(score.high)}]" if np.isfinite(score.low) else ""
-    slides = f", {result.answers.slides} slides" if result.answers.slides is not None else ""
-    classes = ", ".join(f"{n} {name}" for name, n in result.cases.counts.items())
-    counts = f"{len(result.cases)} patients{slides}" + (f": {classes}" if classes else "")
-    return (
-        f'<div class="headline"><span class="value">{number(score.value)}</span>'
-        f'<span class="limits">{limits}</span><span class="what">{escape(score.label)}</span></div>'
-        f'<p>{escape(_in_words(result))}</p><p class="soft">{escape(counts)}</p>'
-    )
-
-
-def _in_words(result: Result) -> str:
-    score, cases = result.scores[0], result.cases
-    if _undefined(result):
-        return f"No score: {score.note}."
-    if cases.kind == "binary":
-        negative, positive = cases.classes
-        return (
-            f"Of 100 pairs of one {positive} and one {negative} patient, it scores the {positive} patient "
-            f"higher in about {round(score.value * 100)}; guessing would in 50."
-        )
-    meaning = score.meaning[0].upper() + score.meaning[1:]
-    return f"{meaning}. Guessing would give {0.5 if cases.kind == 'multiclass' else 0:g}."
-
-
-def _classes(result: Result, sureness: Sureness) -> str:
-    cases, level = result.cases, sureness.level
-    called = "probability 0.5" if cases.kind == "binary" else "the highest probability"
-    middle = _card("Answers by true class", figures.distribution_figure(cases), "One dot a patient.") + _card(
-        f"Called at {called}", confusion_table(cases, level)
-    )
-    if _undefined(result):
-        return middle
-    resamples = min(sureness.resamples, MOST_CURVE_RESAMPLES)
-    counts = draw_resamples(cases.patients, cases.truth, resamples, sureness.seed)
-    shown = [1] if cases.kind == "binary" else [i for i, n in enumerate(cases.counts.values()) if n]
-    band = f"Band: {level:.0%} of resamples, point by point."
-    rocs = [
-        _card(f"ROC: {cases.classes[i]}", figures.roc_figure(cases, i, counts, level), band) for i in shown
+def _flows(inputs: Sequence[Input]) -> str:
+    cards = [
+        card(i.name if len(inputs) > 1 else "Cohort flow", flow_figure(i.flow), _unknown(i)) for i in inputs
     ]
-    precisions = [
-        _card(f"Precision: {cases.classes[i]}", figures.precision_figure(cases, i, counts, level), band)
-        for i in shown
-    ]
-    chart, patients = figures.calibration_figure(cases, level)
-    words = f"Each dot: {patients}. On the dashed line probabilities can be taken at their word."
-    calibration = _card("Calibration", chart, words)
-    if cases.kind == "binary":
-        return _row([*rocs, *precisions, calibration]) + middle
-    return _row(rocs) + middle + _row([*precisions, calibration])
+    notes = [f for i in inputs for f in i.findings or () if f.level not in ("problem", "warning")]
+    if any(i.findings is not None for i in inputs):
+        cards.append(card("Leakage", _leakage(inputs, notes)))
+    return f'<section id="flow"><h2>Who was counted</h2>{row(cards, "row wide")}</section>'
 
 
-def _numbers(result: Result) -> str:
-    cases = result.cases
-    return _row(
-        [
-            _card(
-                "Answer and label", figures.scatter_figure(cases), "On the dashed line the answer is right."
-            ),
-            _card(
-                "Residuals", figures.residual_figure(cases), "Above the dashed line the answer is too high."
-            ),
-        ]
+def _unknown(given: Input) -> str:
+    if given.flow[0].step != IN_TABLE:
+        return ""
+    return "No flow.csv lies beside the table: who was left out before is yours to tell."
+
+
+def _leakage(inputs: Sequence[Input], notes: Sequence[Finding]) -> str:
+    severe = sum(f.level in ("problem", "warning") for i in inputs for f in i.findings or ())
+    first = (
+        f"{severe} finding{'s' * (severe != 1)} at the top of this page."
+        if severe
+        else "No patient, slide or site was found to give the label away."
+    )
+    return paragraph(first, "plain") + "".join(
+        f'<p class="plain"><strong>{escape(f.title)}.</strong> {escape(f.text)}</p>' for f in notes
     )
 
 
-def _undefined(result: Result) -> bool:
-    return bool(np.isnan(result.scores[0].value))
+def _methods(page: Page) -> str:
+    compared = [s.methods for s in page.comparisons if s.methods]
+    blocks = []
+    for index, inquiry in enumerate(page.asked):
+        result = inquiry.result
+        record = next((i.record for i in page.inputs if i.name == result.name), {})
+        further = [s.methods for s in page.sections[index] if s.methods]
+        lines = describe(result, inquiry.sureness, record, further)
+        name = f"{result.target} ({result.name})" if len(page.asked) > 1 else "What was done"
+        blocks.append(card(name, "".join(paragraph(text, "plain") for text in lines)))
+    if compared:
+        blocks.append(card("Comparison", "".join(paragraph(text, "plain") for text in compared)))
+    return f'<section id="methods"><h2>Methods, to be pasted into a paper</h2>{"".join(blocks)}</section>'
 
 
-def _card(title: str, content: str, words: str = "") -> str:
-    below = f"<p>{escape(words)}</p>" if words else ""
-    return f'<div class="card"><h3>{escape(title)}</h3>{content}{below}</div>'
+def _checklist(page: Page) -> str:
+    items = page.checklist
+    rows = [
+        line(
+            item.topic,
+            [
+                cell(item.asked),
+                cell(item.text, item.status) if item.text else f'<td class="open">{item.status}</td>',
+            ],
+            item.where,
+        )
+        for item in items
+    ]
+    done = sum(item.status == FILLED for item in items)
+    words = (
+        f"{done} of {len(items)} topics are filled in automatically, the others are yours. Topics follow the "
+        "numbered items of TRIPOD+AI (2024) and CLAIM (2020) in words of our own; hand in the originals."
+    )
+    content = card("What a reviewer will look for", table(["topic", "asked", "answer"], rows, "check"), words)
+    return f'<section id="checklist"><h2>Checklist after TRIPOD+AI and CLAIM</h2>{content}</section>'
 
 
-def _row(cards: Iterable[str], style: str = "row") -> str:
-    return f'<div class="{style}">{"".join(cards)}</div>'
+def _study(page: Page) -> Study:
+    """What the page knows, for the checklist."""
+    told = [s for own in page.sections for s in own]
+    findings = [f.title for i in page.inputs for f in i.findings or ()]
+    return Study(
+        results=[i.result for i in page.asked],
+        records=[i.record for i in page.inputs],
+        flow=page.inputs[0].flow,
+        findings=findings if any(i.findings is not None for i in page.inputs) else None,
+        methods={s.name: s.methods for s in reversed(told) if s.methods},
+        covariates=list(map(str, page.asked[0].known.subgroups)),
+        fingerprints=[i.fingerprint for i in page.inputs],
+        version=page.version,
+    )

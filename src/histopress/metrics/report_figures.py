@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from histopress.metrics.cases import Cases
+from histopress.metrics.case_arrays import Cases
 from histopress.metrics.curves import GRID, Curve, precision_recall, reliability, roc
 from histopress.metrics.figures import Chart, swarm
 from histopress.metrics.results import number
@@ -73,10 +73,7 @@ def overlay_figure(several: list[Cases], names: list[str]) -> str:
 
 def calibration_figure(cases: Cases, level: float) -> tuple[str, str]:
     """How often what was said came true, over the probability that was said; and how many patients a dot."""
-    if cases.kind == "binary":
-        said, came, what = cases.score, cases.positive, cases.classes[-1]
-    else:
-        said, came, what = cases.probabilities.max(axis=1), cases.answer == cases.truth, "the class called"
+    said, came, what = _said(cases)
     bins = reliability(said, came, level)
     chart = Chart("calibration of the probabilities")
     chart.axes(f"probability said of {what}", "share that came true")
@@ -87,27 +84,79 @@ def calibration_figure(cases: Cases, level: float) -> tuple[str, str]:
     return chart.svg(), f"{fewest} patients" if fewest == most else f"{fewest} to {most} patients"
 
 
+def calibration_pair_figure(before: Cases, after: Cases, level: float) -> str:
+    """Reliability before and after recalibration."""
+    chart = Chart("calibration before and after")
+    chart.axes("probability that was said", "share that came true")
+    chart.line("even", [0, 1], [0, 1])
+    for cases, colour, name, height in ((before, "c7", "before", 0.12), (after, "c0", "after", 0.05)):
+        bins = reliability(*_said(cases)[:2], level)
+        chart.line(colour, bins.said, bins.came)
+        chart.dots(colour, bins.said, bins.came, 4.5, [f"{n} patients" for n in bins.patients])
+        chart.note(0.97, height, name, "end", f"key {colour}")
+    return chart.svg()
+
+
+def _said(cases: Cases) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
+    """(patients,) probability; (patients,) whether it came true; and of what it was said."""
+    if cases.kind == "binary":
+        return cases.score, cases.positive, cases.classes[-1]
+    return cases.probabilities.max(axis=1), np.asarray(cases.answer == cases.truth), "the class called"
+
+
 def distribution_figure(cases: Cases) -> str:
-    """A dot a patient, row by row of true class: at the probability of the positive, or of the true class."""
+    """A dot a patient, row by row of true class.
+
+    At the probability of the positive class of two, of the true class of several, or at the expected grade.
+    """
     present = [i for i, n in enumerate(cases.counts.values()) if n]
-    rows, binary = len(present), cases.kind == "binary"
-    chart = Chart("answers by true class", y=(0, rows), width=900, height=64 + ROW * rows, left=150)
-    chart.axes(f"probability of {cases.classes[-1] if binary else 'the true class'}", "", y_ticks=[])
+    rows, last = len(present), len(cases.classes) - 1
+    ordinal, binary = cases.kind == "ordinal", cases.kind == "binary"
+    chart = Chart(
+        "answers by true class", y=(0, rows), width=620, height=64 + ROW * rows, left=_name_width(cases)
+    )
+    if ordinal:
+        ranks = [i / last for i in range(last + 1)]
+        chart.axes("expected grade", "", ranks, y_ticks=[], x_names=cases.classes)
+    else:
+        chart.axes(f"probability of {cases.classes[-1] if binary else 'the true class'}", "", y_ticks=[])
     if binary:
         chart.line("even", [THRESHOLD, THRESHOLD], [0, rows])
-    values = [cases.probabilities[cases.truth == i, 1 if binary else i] for i in present]
+    values = [
+        cases.score[cases.truth == i] / last
+        if ordinal
+        else cases.probabilities[cases.truth == i, 1 if binary else i]
+        for i in present
+    ]
     most = max(swarm(of_class, bins=BINS, most=9)[2] for of_class in values)
     for row, (i, of_class) in enumerate(zip(present, values, strict=True)):
-        middle = rows - row - 0.5
-        xs, offsets, _ = swarm(of_class, BINS, most)
-        patients = cases.patients[cases.truth == i]
-        names = [f"{p}: {number(v)}" for p, v in zip(patients, of_class, strict=True)]
-        ys = [middle + 0.9 * offset for offset in offsets]
-        radius = max(0.45 * 0.9 * ROW / most, 1.2)
-        chart.dots(style(i), xs, ys, radius, names if len(names) <= NAMED_DOTS else ())
-        chart.note(-0.02, middle + 0.02, cases.classes[i], "end", "label")
-        chart.note(-0.02, middle - 0.18, f"{len(of_class)} patients", "end")
+        _swarm_row(chart, cases, i, of_class, (rows - row - 0.5, most))
     return chart.svg()
+
+
+def _swarm_row(
+    chart: Chart, cases: Cases, i: int, values: NDArray[np.float64], row: tuple[float, int]
+) -> None:
+    """Dots of one class; row: its middle, and how many dots fill it."""
+    middle, most = row
+    xs, offsets, _ = swarm(values, BINS, most)
+    patients = cases.patients[cases.truth == i]
+    scale = len(cases.classes) - 1 if cases.kind == "ordinal" else 1
+    names = [f"{p}: {number(v * scale)}" for p, v in zip(patients, values, strict=True)]
+    radius = min(max(0.45 * 0.9 * ROW / most, 1.2), 3.2)
+    ys = [middle + 0.9 * offset for offset in offsets]
+    chart.dots(style(i), xs, ys, radius, names if len(names) <= NAMED_DOTS else ())
+    left = chart.left - 12
+    chart.text("label", left, chart.down(middle) - 2, _short(cases.classes[i]), "end")
+    chart.text("tick", left, chart.down(middle) + 14, f"{len(values)} patients", "end")
+
+
+def _name_width(cases: Cases) -> int:
+    return min(190, max(128, 24 + 9 * max(len(_short(name)) for name in cases.classes)))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 19 else f"{name[:18]}..."
 
 
 def scatter_figure(cases: Cases) -> str:
@@ -136,10 +185,11 @@ def meter(value: float, low: float, high: float, ends: tuple[float, float], even
     if not all(np.isfinite([value, low, high, *ends])):
         return ""
     at = [4 + (v - ends[0]) / (ends[1] - ends[0]) * 152 for v in (low, high, value, even)]
+    guess = f'<line class="guess" x1="{at[3]:.1f}" y1="3" x2="{at[3]:.1f}" y2="13"/>'
     return (
         '<svg class="meter" viewBox="0 0 160 16" aria-hidden="true">'
         '<line class="scale" x1="4" y1="8" x2="156" y2="8"/>'
-        f'<line class="guess" x1="{at[3]:.1f}" y1="3" x2="{at[3]:.1f}" y2="13"/>'
+        f"{guess if np.isfinite(even) else ''}"
         f'<line class="reach" x1="{at[0]:.1f}" y1="8" x2="{at[1]:.1f}" y2="8"/>'
         f'<circle class="point" cx="{at[2]:.1f}" cy="8" r="4"/></svg>'
     )

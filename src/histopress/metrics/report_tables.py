@@ -6,75 +6,51 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
-from histopress.metrics.cases import Cases
+from histopress.metrics.case_arrays import Cases
 from histopress.metrics.intervals import wilson
 from histopress.metrics.measures import measures, recalls
 from histopress.metrics.report_figures import meter
-from histopress.metrics.results import Result, Score, number
+from histopress.metrics.report_html import beside, cell, figure, limits, line, table
+from histopress.metrics.results import Result, number
 
 HARDEST = 10
 
-Cell = str | tuple[str, str]
-"""Text of a head cell, or its CSS class and text."""
-
 
 def score_table(result: Result, level: float) -> str:
-    """Every score with its interval, how that was made, and a small scale."""
-    rows = []
+    """Every score with its interval, how that was made where it is not by bootstrap, and a small scale."""
+    rows, usual = [], "bootstrap over patients (BCa)"
     for score, measure in zip(result.scores, measures(result.cases), strict=True):
         scale = meter(score.value, score.low, score.high, measure.ends, measure.guess(result.cases))
-        note = f'<span class="soft">{escape(score.note)}</span>' if score.note else ""
         rows.append(
-            f'<tr><th>{escape(score.label)}<span class="soft">{escape(score.meaning)}</span></th>'
-            f'<td class="n">{number(score.value)}{note}</td><td class="n">{_limits(score)}</td>'
-            f'<td>{scale}</td><td><span class="soft">{escape(score.method)}</span></td></tr>'
+            line(
+                score.label,
+                [
+                    figure(number(score.value), score.note),
+                    figure(limits(score.low, score.high), score.method if score.method != usual else ""),
+                    f"<td>{scale}</td>",
+                ],
+                score.meaning,
+            )
         )
-    head: list[Cell] = ["score", ("n", "value"), ("n", f"{level:.0%} interval"), "", "interval by"]
-    return _table(head, rows)
+    return table(["score", ("n", "value"), ("n", f"{level:.0%} interval"), ""], rows)
 
 
 def side_by_side_table(results: Sequence[Result]) -> str:
-    """A row a table, a column a score."""
+    """A row a score, a column a table."""
     labels = list(dict.fromkeys(s.label for r in results for s in r.scores))
     rows = []
-    for result in results:
-        scores = {s.label: s for s in result.scores}
-        cells = "".join(
-            f'<td class="n">{number(scores[x].value)}<span class="soft">{_limits(scores[x])}</span></td>'
-            if x in scores
-            else '<td class="n"></td>'
-            for x in labels
-        )
-        first, measure = result.scores[0], measures(result.cases)[0]
-        scale = meter(first.value, first.low, first.high, measure.ends, measure.guess(result.cases))
-        rows.append(
-            f"<tr><th>{escape(result.name)}</th>{cells}<td>{scale}</td>"
-            f'<td class="n">{len(result.cases)}</td></tr>'
-        )
-    head: list[Cell] = [
-        "table",
-        *(("n", label) for label in labels),
-        results[0].scores[0].label,
-        ("n", "patients"),
-    ]
-    return _table(head, rows)
-
-
-def run_table(result: Result) -> str:
-    """Scores run by run, with mean and standard deviation."""
-    rows = []
-    for i, (run, cases) in enumerate(result.answers.by_run.items()):
-        values = "".join(_run_cell(score.runs[i].value, score.runs[i].note) for score in result.scores)
-        rows.append(f'<tr><th>{escape(run)}</th><td class="n">{len(cases)}</td>{values}</tr>')
-    if len(rows) > 1:
-        means = "".join(
-            f'<td class="n">{number(score.run_mean)} ± {number(score.run_sd)}</td>' for score in result.scores
-        )
-        rows.append(f'<tr class="total"><th>mean ± SD</th><td class="n"></td>{means}</tr>')
-    return _table(
-        [result.answers.run_word, ("n", "patients"), *(("n", s.label) for s in result.scores)], rows
-    )
+    for label in labels:
+        cells = []
+        for result in results:
+            found = next((s for s in result.scores if s.label == label), None)
+            cells.append(
+                "<td></td>" if found is None else figure(number(found.value), limits(found.low, found.high))
+            )
+        rows.append(line(label, cells))
+    rows.append(line("patients", [figure(str(len(r.cases))) for r in results]))
+    return table(["score", *(("n", r.name) for r in results)], rows)
 
 
 def confusion_table(cases: Cases, level: float) -> str:
@@ -82,19 +58,19 @@ def confusion_table(cases: Cases, level: float) -> str:
     size = len(cases.classes)
     counts = np.zeros((size, size), int)
     np.add.at(counts, (cases.truth.astype(int), cases.answer), 1)
-    head = "".join(f"<th>{escape(name)}</th>" for name in cases.classes)
+    return beside(matrix(counts, cases.classes), _recall_table(cases, level))
+
+
+def matrix(counts: NDArray[np.int_], classes: Sequence[str]) -> str:
+    """Patients by true class (rows) and called class (columns)."""
     rows = [
         f"<tr><th>truly {escape(name)}</th>{_confusion_row(counts[i], i)}</tr>"
-        for i, name in enumerate(cases.classes)
+        for i, name in enumerate(classes)
     ]
-    matrix = (
-        f'<table class="matrix"><thead><tr><th>called</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
-    return f'<div class="beside">{matrix}{_recall_table(cases, level)}</div>'
+    return table(["called", *classes], rows, "matrix")
 
 
-def _confusion_row(counts: np.ndarray[tuple[int, ...], np.dtype[np.int_]], own: int) -> str:
+def _confusion_row(counts: NDArray[np.int_], own: int) -> str:
     total = max(int(counts.sum()), 1)
     cells = []
     for i, n in enumerate(counts):
@@ -108,49 +84,48 @@ def _recall_table(cases: Cases, level: float) -> str:
     names = ("Specificity", "Sensitivity") if cases.kind == "binary" else ("Recall",) * len(cases.classes)
     rows = []
     for name, right, patients in recalls(cases):
-        low, high = wilson(right / patients, patients, level)
-        label = f'{names[cases.classes.index(name)]}<span class="soft">{escape(name)}</span>'
-        rows.append(
-            f'<tr><th>{label}</th><td class="n">{number(right / patients)}</td>'
-            f'<td class="n">[{number(low)}, {number(high)}]</td>'
-            f'<td class="n">{right} of {patients}</td></tr>'
-        )
-    return _table(["", ("n", "value"), ("n", f"{level:.0%} interval (Wilson)"), ("n", "patients")], rows)
+        cells = [
+            figure(number(right / patients)),
+            figure(limits(*wilson(right / patients, patients, level))),
+            figure(f"{right} of {patients}"),
+        ]
+        rows.append(line(names[cases.classes.index(name)], cells, name))
+    return table(["", ("n", "value"), ("n", f"{level:.0%} interval (Wilson)"), ("n", "patients")], rows)
 
 
 def hardest_table(result: Result) -> str:
     """The patients with the largest error."""
     cases, run = result.cases, result.answers.run_word
     order = np.argsort(-cases.error, kind="stable")[:HARDEST]
-    if cases.kind == "regression":
-        rows = [
-            f"<tr><th>{escape(str(cases.patients[i]))}</th><td>{escape(str(cases.fold[i]))}</td>"
-            f'<td class="n">{cases.truth[i]:.3g}</td><td class="n">{cases.score[i]:.3g}</td>'
-            f'<td class="n">{cases.score[i] - cases.truth[i]:+.3g}</td></tr>'
-            for i in order
-        ]
-        return _table(["patient", run, ("n", "label"), ("n", "answer"), ("n", "difference")], rows)
-    rows = [
-        f"<tr><th>{escape(str(cases.patients[i]))}</th><td>{escape(str(cases.fold[i]))}</td>"
-        f"<td>{escape(cases.classes[int(cases.truth[i])])}</td><td>{escape(cases.classes[cases.answer[i]])}</td>"
-        f'<td class="n">{number(1 - cases.error[i])}</td></tr>'
-        for i in order
-    ]
-    return _table(["patient", run, "label", "called", ("n", "probability of the label")], rows)
+    head, told = _HARDEST[cases.kind]
+    rows = [line(str(cases.patients[i]), [cell(str(cases.fold[i])), *told(cases, int(i))]) for i in order]
+    return table(["patient", run, *head], rows)
 
 
-def _run_cell(value: float, note: str) -> str:
-    hint = f' title="{escape(note)}"' if note else ""
-    return f'<td class="n"{hint}>{number(value)}</td>'
+def _told_number(cases: Cases, i: int) -> list[str]:
+    truth, said = float(cases.truth[i]), float(cases.score[i])
+    return [figure(f"{truth:.3g}"), figure(f"{said:.3g}"), figure(f"{said - truth:+.3g}")]
 
 
-def _limits(score: Score) -> str:
-    return f"[{number(score.low)}, {number(score.high)}]" if np.isfinite(score.low) else "unknown"
+def _told_class(cases: Cases, i: int) -> list[str]:
+    names = [cell(cases.classes[int(cases.truth[i])]), cell(cases.classes[int(cases.answer[i])])]
+    return [*names, figure(number(float(cases.probabilities[i, int(cases.truth[i])])))]
 
 
-def _table(head: Sequence[Cell], rows: Sequence[str]) -> str:
-    cells = "".join(
-        f"<th>{escape(h)}</th>" if isinstance(h, str) else f'<th class="{h[0]}">{escape(h[1])}</th>'
-        for h in head
-    )
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+def _told_survival(cases: Cases, i: int) -> list[str]:
+    what = "event" if cases.event[i] else "no event seen"
+    rank = float(np.mean(cases.score[cases.fold == cases.fold[i]] <= cases.score[i]))
+    return [figure(f"{cases.time[i]:.3g}", what), figure(f"{rank:.0%}"), figure(f"{cases.error[i]:.0%}")]
+
+
+_CLASS_HEAD = ("label", "called", ("n", "probability of the label"))
+_HARDEST = {
+    "binary": (_CLASS_HEAD, _told_class),
+    "multiclass": (_CLASS_HEAD, _told_class),
+    "ordinal": (_CLASS_HEAD, _told_class),
+    "regression": ((("n", "label"), ("n", "answer"), ("n", "difference")), _told_number),
+    "survival": (
+        (("n", "time"), ("n", "risk above share of fold"), ("n", "pairs in wrong order")),
+        _told_survival,
+    ),
+}

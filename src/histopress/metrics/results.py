@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from histopress.metrics.cases import Answers, Cases
+from histopress.metrics.case_arrays import Cases
+from histopress.metrics.cases import Answers
+from histopress.metrics.fold_intervals import FoldEstimate, fold_estimates
 from histopress.metrics.intervals import draw_resamples
-from histopress.metrics.measures import Measure, measures
+from histopress.metrics.measure import Measure
+from histopress.metrics.measures import measures
 
 PILOT = 30
 """Patients of the rarest class below which readers are told that the figures are those of a pilot."""
@@ -49,6 +52,9 @@ class Score:
         method: how the limits were found.
         note: why the value is undefined, or what it leaves out.
         runs: run by run, ensembles aside.
+        seeds: seed by seed, each pooled over its folds; empty for a single seed.
+        across: over all patients pooled, and as the mean of the folds, each with an interval of its own; only
+            of the headline, and only where patients were tested in several folds.
     """
 
     name: str
@@ -60,6 +66,8 @@ class Score:
     method: str
     note: str
     runs: tuple[FoldScore, ...]
+    seeds: tuple[FoldScore, ...] = ()
+    across: tuple[FoldEstimate, ...] = ()
 
     @property
     def run_mean(self) -> float:
@@ -94,6 +102,7 @@ class Result:
         answers: the patients and what was answered.
         scores: the first is the headline.
         notes: sentences a reader must know.
+        foreign: whether the table comes from elsewhere, so that nothing is known of the training.
     """
 
     name: str
@@ -102,6 +111,7 @@ class Result:
     answers: Answers
     scores: tuple[Score, ...]
     notes: tuple[str, ...]
+    foreign: bool = False
 
     @property
     def cases(self) -> Cases:
@@ -137,9 +147,8 @@ def assess(name: str, source: str, target: str, answers: Answers, sureness: Sure
         sureness: how intervals are made.
     """
     cases = answers.pooled
-    classes = None if cases.kind == "regression" else cases.truth
-    counts = draw_resamples(cases.patients, classes, sureness.resamples, sureness.seed)
-    scored = []
+    counts = draw_resamples(cases.patients, cases.strata, sureness.resamples, sureness.seed)
+    scored: list[Score] = []
     for measure in measures(cases):
         interval = measure.interval(cases, counts, sureness.level)
         scored.append(
@@ -153,6 +162,8 @@ def assess(name: str, source: str, target: str, answers: Answers, sureness: Sure
                 method=interval.method,
                 note=measure.undefined(cases) or measure.note(cases),
                 runs=tuple(_run_score(measure, run, part) for run, part in answers.by_run.items()),
+                seeds=tuple(_run_score(measure, seed, part) for seed, part in answers.by_seed.items()),
+                across=() if scored else _across_folds(measure, cases, sureness),
             )
         )
     return Result(name, source, target, answers, tuple(scored), tuple(_notes(answers)))
@@ -169,19 +180,32 @@ def _run_score(measure: Measure, run: str, cases: Cases) -> FoldScore:
     return FoldScore(run, len(cases), measure.of(cases), measure.undefined(cases) or measure.note(cases))
 
 
+def _across_folds(measure: Measure, cases: Cases, sureness: Sureness) -> tuple[FoldEstimate, ...]:
+    if len(np.unique(cases.fold)) < 2 or measure.undefined(cases):
+        return ()
+    return fold_estimates(
+        lambda weights: measure.score(cases, weights),
+        cases.patients,
+        cases.fold,
+        cases.strata,
+        resamples=sureness.resamples,
+        seed=sureness.seed,
+        level=sureness.level,
+    )
+
+
 def _notes(answers: Answers) -> list[str]:
     cases, notes = answers.pooled, []
     if cases.smallest < PILOT:
-        who = "patients" if cases.kind == "regression" else "patients of the rarest class"
+        others = {"regression": "patients", "survival": "patients with the event"}
+        who = others.get(cases.kind, "patients of the rarest class")
         notes.append(f"{cases.smallest} {who}: figures of a pilot, which another cohort may well not repeat.")
-    absent = [name for name, n in cases.counts.items() if not n]
+    absent = [name for name, n in cases.counts.items() if not n and cases.classed]
     if absent:
         notes.append(f"No patient is {', '.join(absent)}; the scores tell nothing of it.")
-    if cases.kind != "regression" and _separated(cases):
-        notes.append(
-            "Not one patient is on the wrong side: make sure that nothing but the tissue tells the classes "
-            "apart, such as site, scanner or stain."
-        )
+    if cases.classed and _separated(cases):
+        why = "make sure that nothing but the tissue tells the classes apart, such as site, scanner or stain."
+        notes.append(f"Not one patient is on the wrong side: {why}")
     if answers.averaged:
         notes.append("Each patient's answer is the mean of several models.")
     return notes
@@ -204,11 +228,23 @@ def _plain_score(score: Score) -> dict[str, Any]:
         "note": score.note,
         "run_mean": _finite(score.run_mean),
         "run_sd": _finite(score.run_sd),
-        "by_run": [
-            {"run": r.run, "patients": r.patients, "value": _finite(r.value), "note": r.note}
-            for r in score.runs
+        "by_run": [_plain_run(r) for r in score.runs],
+        "by_seed": [_plain_run(s) for s in score.seeds],
+        "across_folds": [
+            {
+                "name": estimate.name,
+                "value": _finite(estimate.value),
+                "low": _finite(estimate.interval.low),
+                "high": _finite(estimate.interval.high),
+                "folds": estimate.folds,
+            }
+            for estimate in score.across
         ],
     }
+
+
+def _plain_run(run: FoldScore) -> dict[str, Any]:
+    return {"run": run.run, "patients": run.patients, "value": _finite(run.value), "note": run.note}
 
 
 def _finite(value: float) -> float | None:

@@ -29,7 +29,7 @@ def auroc(positive: ArrayLike, score: ArrayLike, weights: Array | None = None) -
     positives, negatives = _by_score(positive, score, weights)
     below = np.cumsum(negatives, axis=1) - negatives / 2
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-    return _ratio((positives * below).sum(axis=1), pairs)
+    return ratio((positives * below).sum(axis=1), pairs)
 
 
 def average_precision(positive: ArrayLike, score: ArrayLike, weights: Array | None = None) -> Array:
@@ -43,7 +43,7 @@ def average_precision(positive: ArrayLike, score: ArrayLike, weights: Array | No
     positives, negatives = (counts[:, ::-1] for counts in _by_score(positive, score, weights))
     found = np.cumsum(positives, axis=1)
     called = found + np.cumsum(negatives, axis=1)
-    return _ratio((positives * _ratio(found, called, empty=0.0)).sum(axis=1), found[:, -1])
+    return ratio((positives * ratio(found, called, empty=0.0)).sum(axis=1), found[:, -1])
 
 
 def balanced_accuracy(truth: ArrayLike, answer: ArrayLike, weights: Array | None = None) -> Array:
@@ -55,11 +55,11 @@ def balanced_accuracy(truth: ArrayLike, answer: ArrayLike, weights: Array | None
         weights: (resamples, cases).
     """
     truth, answer = np.asarray(truth), np.asarray(answer)
-    weights = _weights(weights, len(truth))
+    weights = as_weights(weights, len(truth))
     recalls = [
-        _ratio(weights @ ((truth == c) & (answer == c)), weights @ (truth == c)) for c in np.unique(truth)
+        ratio(weights @ ((truth == c) & (answer == c)), weights @ (truth == c)) for c in np.unique(truth)
     ]
-    return _mean_of_defined(recalls, len(weights))
+    return mean_of_defined(recalls, len(weights))
 
 
 def macro(
@@ -79,9 +79,9 @@ def macro(
         weights: (resamples, cases).
     """
     truth = np.asarray(truth)
-    weights = _weights(weights, len(truth))
+    weights = as_weights(weights, len(truth))
     present = [c for c in np.unique(truth) if (truth != c).any()]
-    return _mean_of_defined([score(truth == c, probabilities[:, c], weights) for c in present], len(weights))
+    return mean_of_defined([score(truth == c, probabilities[:, c], weights) for c in present], len(weights))
 
 
 def pearson(truth: ArrayLike, score: ArrayLike, weights: Array | None = None) -> Array:
@@ -93,7 +93,7 @@ def pearson(truth: ArrayLike, score: ArrayLike, weights: Array | None = None) ->
         weights: (resamples, cases).
     """
     x, y = np.asarray(truth, np.float64), np.asarray(score, np.float64)
-    weights = _weights(weights, len(x))
+    weights = as_weights(weights, len(x))
     return _correlation(x[np.newaxis], y[np.newaxis], weights)
 
 
@@ -105,7 +105,7 @@ def spearman(truth: ArrayLike, score: ArrayLike, weights: Array | None = None) -
         score: (cases,) numbers.
         weights: (resamples, cases) counts; every draw of a case has a rank of its own.
     """
-    weights = _weights(weights, len(np.asarray(truth)))
+    weights = as_weights(weights, len(np.asarray(truth)))
     return _correlation(_ranks(truth, weights), _ranks(score, weights), weights)
 
 
@@ -118,18 +118,46 @@ def mean_absolute_error(truth: ArrayLike, score: ArrayLike, weights: Array | Non
         weights: (resamples, cases).
     """
     errors = np.abs(np.asarray(truth, np.float64) - np.asarray(score, np.float64))
-    weights = _weights(weights, len(errors))
-    return _ratio(weights @ errors, weights.sum(axis=1))
+    weights = as_weights(weights, len(errors))
+    return ratio(weights @ errors, weights.sum(axis=1))
 
 
-def _weights(weights: Array | None, cases: int) -> Array:
+def root_mean_squared_error(truth: ArrayLike, score: ArrayLike, weights: Array | None = None) -> Array:
+    """Root of the mean squared distance between truth and answer, in units of the label.
+
+    Args:
+        truth: (cases,) numbers.
+        score: (cases,) numbers.
+        weights: (resamples, cases).
+    """
+    errors = np.asarray(truth, np.float64) - np.asarray(score, np.float64)
+    weights = as_weights(weights, len(errors))
+    return np.asarray(np.sqrt(ratio(weights @ errors**2, weights.sum(axis=1))))
+
+
+def r2(truth: ArrayLike, score: ArrayLike, weights: Array | None = None) -> Array:
+    """Share of the variance of the truth that the answers explain: 1 at best, below 0 if worse than the mean.
+
+    Args:
+        truth: (cases,) numbers.
+        score: (cases,) numbers.
+        weights: (resamples, cases).
+    """
+    x, y = np.asarray(truth, np.float64), np.asarray(score, np.float64)
+    weights = as_weights(weights, len(x))
+    spread = (weights * _centred(x[np.newaxis], weights) ** 2).sum(axis=1)
+    return 1 - ratio(weights @ (x - y) ** 2, spread)
+
+
+def as_weights(weights: Array | None, cases: int) -> Array:
+    """(resamples, cases) as given, or one resample that holds every case once."""
     return np.ones((1, cases)) if weights is None else np.asarray(weights, np.float64)
 
 
 def _by_score(positive: ArrayLike, score: ArrayLike, weights: Array | None) -> tuple[Array, Array]:
     """Weights of positives and of negatives at every distinct score, lowest first: (resamples, scores)."""
     positive, score = np.asarray(positive, np.bool_), np.asarray(score)
-    weights = _weights(weights, len(score))
+    weights = as_weights(weights, len(score))
     if not len(score):
         return weights, weights
     order = np.argsort(score, kind="stable")
@@ -161,26 +189,27 @@ def _correlation(x: Array, y: Array, weights: Array) -> Array:
     """Weighted correlation along the cases; x and y are (1 or resamples, cases)."""
     x, y = _centred(x, weights), _centred(y, weights)
     product = (weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1)
-    return np.clip(_ratio((weights * x * y).sum(axis=1), np.sqrt(product)), -1.0, 1.0)
+    return np.clip(ratio((weights * x * y).sum(axis=1), np.sqrt(product)), -1.0, 1.0)
 
 
 def _centred(values: Array, weights: Array) -> Array:
     """Distance from the weighted mean; 0 where nothing but rounding tells the drawn values apart."""
-    mean = _ratio((weights * values).sum(axis=1, keepdims=True), weights.sum(axis=1, keepdims=True))
+    mean = ratio((weights * values).sum(axis=1, keepdims=True), weights.sum(axis=1, keepdims=True))
     rest = np.where(weights > 0, values - mean, 0.0)
     spread = np.abs(rest).max(axis=1, keepdims=True, initial=0)
     return np.where(spread > 1e-14 * np.abs(values).max(axis=1, keepdims=True, initial=0), rest, 0.0)
 
 
-def _mean_of_defined(columns: list[Array], resamples: int) -> Array:
+def mean_of_defined(columns: list[Array], resamples: int) -> Array:
+    """Mean of several scores of the same resamples, those that are undefined left out: (resamples,)."""
     if not columns:
         return np.full(resamples, np.nan)
     values = np.stack(columns)
     defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+    return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
 
 
-def _ratio(above: Array, below: Array, empty: float = np.nan) -> Array:
+def ratio(above: Array, below: Array, empty: float = np.nan) -> Array:
     """The quotient, and `empty` where the divisor is 0."""
     quotient: Array = np.divide(above, below, out=np.full(np.shape(above), empty), where=below != 0)
     return quotient
