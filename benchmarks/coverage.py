@@ -154,7 +154,7 @@ def survived(effect: float, censored: float, rng: Rng, n: int) -> Cases:
 def of_cases(draw: Draw, n: int, rng: Rng, resamples: int) -> dict[str, Interval]:
     """What `evaluate` tells of one cohort, and DeLong's interval beside it."""
     cases = draw(rng, n)
-    counts = draw_resamples(cases.patients, cases.strata, resamples, int(rng.integers(1 << 30)))
+    counts = draw_resamples(cases.patients, None, resamples, int(rng.integers(1 << 30)))
     found = {m.name: m.interval(cases, counts, LEVEL) for m in measures(cases)}
     if cases.kind == "binary":
         found["auroc (DeLong)"] = delong(cases.positive, cases.score).interval(0, LEVEL)
@@ -177,7 +177,7 @@ def of_slides(area: float, n: int, rng: Rng, resamples: int) -> dict[str, Interv
     effect = np.sqrt(2) * norm.ppf(area)
     shared = np.sqrt(0.7) * rng.normal(size=n)[patients] + np.sqrt(0.3) * rng.normal(size=len(patients))
     score = shared + effect * positive
-    counts = draw_resamples(patients, positive, resamples, int(rng.integers(1 << 30)))
+    counts = draw_resamples(patients, None, resamples, int(rng.integers(1 << 30)))
     return {
         "auroc": bootstrap(lambda w: scores.auroc(positive, score, w), patients, counts, LEVEL),
         "auroc (DeLong)": delong(positive, score, patients).interval(0, LEVEL),
@@ -193,7 +193,7 @@ def of_two_models(areas: tuple[float, float], n: int, rng: Rng, resamples: int) 
         name: shared + np.sqrt(0.2) * rng.normal(size=n) + np.sqrt(2) * norm.ppf(area) * positive
         for name, area in zip("ab", areas, strict=True)
     }
-    counts = draw_resamples(np.arange(n), positive, resamples, int(rng.integers(1 << 30)))
+    counts = draw_resamples(np.arange(n), None, resamples, int(rng.integers(1 << 30)))
     scored = {k: lambda w, s=s: scores.auroc(positive, s, w) for k, s in models.items()}
     return {
         "auroc difference": compare(scored, np.arange(n), counts, LEVEL)[0].interval,
@@ -209,7 +209,7 @@ def of_folds(area: float, folds: int, n: int, rng: Rng, resamples: int) -> dict[
         lambda w: scores.auroc(positive, score, w),
         np.arange(n),
         fold,
-        positive,
+        None,
         resamples=resamples,
         seed=int(rng.integers(1 << 30)),
         level=LEVEL,
@@ -315,7 +315,7 @@ def _verdict(share: float, cohorts: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--cohorts", type=int, default=400)
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--resamples", type=int, default=800)
     parser.add_argument("--only", default="", help="kind of settings")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="40 cohorts, 200 resamples: does it run?")

@@ -1,6 +1,6 @@
 """Do our heads reach the published accuracy on musk1 and elephant, the classics of multiple instances?
 
-    python benchmarks/mil_classics.py --data FOLDER            # ten times ten folds, about 20 minutes
+    python benchmarks/mil_classics.py --data FOLDER            # ten times ten folds, about 45 minutes
     python benchmarks/mil_classics.py --data FOLDER --choose   # settings, by the tuning parts of elephant
 
 FOLDER holds musk1.csv.gz and elephant.csv.gz (label, bag, features; no header). A bag is a grid of one row.

@@ -1,6 +1,6 @@
 """Is our Cox head as good as a Cox regression? Clinical covariates as bags of one tile, and known hazards.
 
-    python benchmarks/survival_tables.py --data FOLDER    # about 10 minutes
+    python benchmarks/survival_tables.py --data FOLDER    # about 8 minutes
 
 FOLDER holds tcga_luad_clinical.csv and tcga_ucec_clinical.csv. Every patient is a grid of a single cell,
 whose code are age, sex, histology and site; the head is linear. lifelines (and scikit-survival, where it is

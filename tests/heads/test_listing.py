@@ -12,7 +12,7 @@ def test_every_head_is_listed_with_its_parameters() -> None:
     rows = {row.name: row for row in head_rows(dim=10, outputs=3)}
     assert list(rows) == list(HEADS)
     assert rows["mean"].parameters == 3 * 10 + 3
-    assert rows["lse"].parameters == 3 * 10 + 3 + 1
+    assert rows["lse"].parameters == (10 * 32 + 32) + (3 * 32 + 3) + 1
     torch.manual_seed(0)
     for name, row in rows.items():
         learned = [p for p in make_head(name, 10, 3).parameters() if p.requires_grad]

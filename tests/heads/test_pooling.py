@@ -68,14 +68,14 @@ def scores_of(head: ScoreHead) -> torch.Tensor:
 
 
 def test_the_highest_score_decides_for_each_output() -> None:
-    head = MaxHead(2, 3).eval()
+    head = MaxHead(2, 3, hidden=0).eval()
     expected = torch.stack([scores_of(head)[:3].amax(dim=0), head.linear.bias, scores_of(head)[3]])
     torch.testing.assert_close(head.answer(CELLS, PLACES).logits, expected)
 
 
 @pytest.mark.parametrize(("k", "count"), [(1.0, 1), (2.0, 2), (50.0, 3), (0.01, 1), (0.5, 2), (0.99, 3)])
 def test_the_k_highest_scores_decide(k: float, count: int) -> None:
-    head = TopKHead(2, 1, k=k).eval()
+    head = TopKHead(2, 1, k=k, hidden=0).eval()
     highest = scores_of(head)[:3, 0].sort(descending=True)
     answer = head.answer(CELLS, PLACES)
     torch.testing.assert_close(answer.logits[0, 0], highest.values[:count].mean())
@@ -121,7 +121,7 @@ def test_a_hidden_layer_comes_before_pooling() -> None:
 
 def test_dropout_leaves_out_the_same_channels_of_all_cells() -> None:
     torch.manual_seed(0)
-    head = MaxHead(2, 1, dropout=0.5).train()
+    head = MaxHead(2, 1, hidden=0, dropout=0.5).train()
     scores = [2 * CELLS[:3, i] * head.linear.weight[0, i] for i in range(2)]
     possible = [torch.zeros(3), *scores, scores[0] + scores[1]]
     highest = torch.stack([(own + head.linear.bias).max() for own in possible])

@@ -133,7 +133,7 @@ def test_perfect_separation_is_questioned(tmp_path: Path, make_table: Maker) -> 
     page, _ = report(tmp_path, make_table(effect=30.0))
     assert "make sure that nothing but the tissue tells the classes apart" in page
     assert "Newcombe" in page
-    assert "Newcombe" not in report(tmp_path, make_table())[0]
+    assert "Newcombe" not in report(tmp_path, make_table(effect=0.7, patients=90))[0]
 
 
 @pytest.mark.parametrize("patients", [5, 6, 11])

@@ -1,8 +1,8 @@
 """Pooling over tissue cells, and the heads that are nothing else; the mean is the baseline to beat.
 
-`mean` pools codes: the mean code of a slide, then a linear layer. The others pool scores: a linear layer
-gives every cell a score for every output, and a slide has the highest, the mean of the highest, or the
-log-sum-exp of them all. The same holds with a hidden layer, which comes first, cell by cell.
+`mean` pools codes: the mean code of a slide, then a linear layer. The others pool scores: a small network gives
+every cell a score for every output, and a slide has the highest, the mean of the highest, or the log-sum-exp
+of them all. Without their hidden layer they mostly stay at chance: few cells ever get a gradient.
 A slide without cells is answered as if all its codes were average.
 """
 
@@ -96,7 +96,7 @@ class ScoreHead(Head):
     Dropout leaves out the same channels of all cells, so that no cell wins by a lucky draw.
     """
 
-    def __init__(self, dim: int, outputs: int, *, hidden: int = 0, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, outputs: int, *, hidden: int = 32, dropout: float = 0.0) -> None:
         super().__init__(dim)
         self.embed = hidden_layer(dim, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -121,7 +121,7 @@ class TopKHead(ScoreHead):
     """The mean of the k highest scores, for each output."""
 
     def __init__(
-        self, dim: int, outputs: int, *, k: float = 10.0, hidden: int = 0, dropout: float = 0.0
+        self, dim: int, outputs: int, *, k: float = 10.0, hidden: int = 32, dropout: float = 0.0
     ) -> None:
         """With random weights.
 
@@ -147,7 +147,7 @@ class TopKHead(ScoreHead):
 class MaxHead(TopKHead):
     """The highest score, for each output."""
 
-    def __init__(self, dim: int, outputs: int, *, hidden: int = 0, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, outputs: int, *, hidden: int = 32, dropout: float = 0.0) -> None:
         """With random weights.
 
         Args:
@@ -169,7 +169,7 @@ class LogSumExpHead(ScoreHead):
         *,
         sharpness: float = 1.0,
         learned: bool = True,
-        hidden: int = 0,
+        hidden: int = 32,
         dropout: float = 0.0,
     ) -> None:
         """With random weights.

@@ -117,7 +117,7 @@ class Cases:
 
     @property
     def strata(self) -> NDArray[np.int64] | None:
-        """(patients,) groups that resamples keep the size of: classes, or events; none for regression."""
+        """(patients,) what patients have in common by their truth: class, or event; none for regression."""
         if self.kind == "survival":
             return self.event.astype(np.int64)
         return self.truth.astype(np.int64) if self.classed else None

@@ -58,11 +58,9 @@ def outcome(study: Study) -> str:
 
 def size(study: Study) -> str:
     """How many patients there are."""
-    first = study.results[0]
-    counts = ", ".join(f"{n} {name}" for name, n in first.cases.counts.items())
-    return (
-        f"{len(first.cases)} patients evaluated{f' ({counts})' if counts else ''}; no size was planned here"
-    )
+    cases = study.results[0].cases
+    counts = f" ({cases.counted})" if cases.counts else ""
+    return f"{len(cases)} patients evaluated{counts}; no size was planned here"
 
 
 def flow(study: Study) -> str:

@@ -97,7 +97,7 @@ class Resampled:
             return UNKNOWN
         patients, freedom = self._freedom()
         half = _widening(patients) * float(stdtrit(freedom, (1 + level) / 2))
-        low, high = np.quantile(values, [self._share(values, -half), self._share(values, half)])
+        low, high = (float(np.quantile(values, self._share(values, z))) for z in (-half, half))
         return Interval(min(low, self.point), max(high, self.point), "bootstrap over patients (BCa)")
 
     def p_value(self, null: float = 0.0) -> float:

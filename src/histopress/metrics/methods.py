@@ -91,14 +91,11 @@ def _answered(result: Result) -> str:
 
 
 def _sure(result: Result, sureness: Sureness) -> str:
-    strata = {"regression": "", "survival": ", events and others apart"}.get(
-        result.cases.kind, ", within each class"
-    )
     closed = any(score.method and "bootstrap over" not in score.method for score in result.scores)
     text = (
         f"Intervals are at {sureness.level:.0%} confidence. Bootstrap intervals are bias-corrected and "
-        f"accelerated (BCa), from {sureness.resamples:,} resamples of patients with replacement{strata} "
-        f"(seed {sureness.seed})."
+        f"accelerated (BCa), from {sureness.resamples:,} resamples of patients with replacement "
+        f"(seed {sureness.seed}), expanded for few patients by Student's quantiles (Hesterberg 2015)."
     )
     if closed:
         text += (

@@ -80,7 +80,7 @@ def _truth(cases: Cases) -> NDArray[np.generic]:
 def _differences(inquiry: Inquiry, models: Models) -> list[tuple[str, Difference]]:
     """(method, difference) of every pair."""
     recipe, first = inquiry.recipe, next(iter(models.values()))
-    counts = draw_resamples(first.patients, first.strata, recipe.resamples, recipe.seed)
+    counts = draw_resamples(first.patients, None, recipe.resamples, recipe.seed)
     measure, reference = measures(first)[0], recipe.reference or None
     if any(measure.undefined(cases) for cases in models.values()):
         return []

@@ -6,6 +6,7 @@ import numpy as np
 
 from histopress.metrics import report_figures as figures
 from histopress.metrics.case_arrays import Cases
+from histopress.metrics.intervals import draw_resamples
 from histopress.metrics.report_html import card, row
 from histopress.metrics.report_section import Inquiry
 from histopress.metrics.report_tables import confusion_table
@@ -39,8 +40,9 @@ def _classes(inquiry: Inquiry) -> str:
 
 def _curves(inquiry: Inquiry, middle: str) -> str:
     cases, level = inquiry.cases, inquiry.level
-    counts = inquiry.counts[:MOST_CURVE_RESAMPLES]
-    band = f"Band: {level:.0%} of resamples, point by point."
+    resamples = min(inquiry.recipe.resamples, MOST_CURVE_RESAMPLES)
+    counts = draw_resamples(cases.patients, cases.truth, resamples, inquiry.recipe.seed)
+    band = f"Band: {level:.0%} of resamples within classes, point by point."
     shown = [1] if cases.kind == "binary" else [i for i, n in enumerate(cases.counts.values()) if n]
     rocs = [
         card(f"ROC: {cases.classes[i]}", figures.roc_figure(cases, i, counts, level), band) for i in shown

@@ -87,9 +87,8 @@ class Inquiry:
 
     @cached_property
     def counts(self) -> NDArray[np.uint16]:
-        """Draws of the patients, within classes."""
-        cases = self.cases
-        return draw_resamples(cases.patients, cases.strata, self.recipe.resamples, self.recipe.seed)
+        """Draws of the patients, whatever their class."""
+        return draw_resamples(self.cases.patients, None, self.recipe.resamples, self.recipe.seed)
 
     @cached_property
     def tuning(self) -> dict[str, Cases]:

@@ -107,7 +107,7 @@ def _interval(measure: Measure, cases: Cases, rows: NDArray[np.intp], inquiry: I
     if not len(rows):
         return UNKNOWN
     own = cases.at(rows)
-    counts = draw_resamples(own.patients, own.strata, inquiry.recipe.resamples, inquiry.recipe.seed)
+    counts = draw_resamples(own.patients, None, inquiry.recipe.resamples, inquiry.recipe.seed)
     return measure.interval(own, counts, inquiry.level)
 
 

@@ -53,8 +53,7 @@ class Score:
         note: why the value is undefined, or what it leaves out.
         runs: run by run, ensembles aside.
         seeds: seed by seed, each pooled over its folds; empty for a single seed.
-        across: over all patients pooled, and as the mean of the folds, each with an interval of its own; only
-            of the headline, and only where patients were tested in several folds.
+        across: pooled and as the mean of the folds, each with its interval; of the headline alone.
     """
 
     name: str
@@ -147,7 +146,7 @@ def assess(name: str, source: str, target: str, answers: Answers, sureness: Sure
         sureness: how intervals are made.
     """
     cases = answers.pooled
-    counts = draw_resamples(cases.patients, cases.strata, sureness.resamples, sureness.seed)
+    counts = draw_resamples(cases.patients, None, sureness.resamples, sureness.seed)
     scored: list[Score] = []
     for measure in measures(cases):
         interval = measure.interval(cases, counts, sureness.level)
@@ -187,7 +186,7 @@ def _across_folds(measure: Measure, cases: Cases, sureness: Sureness) -> tuple[F
         lambda weights: measure.score(cases, weights),
         cases.patients,
         cases.fold,
-        cases.strata,
+        None,
         resamples=sureness.resamples,
         seed=sureness.seed,
         level=sureness.level,
