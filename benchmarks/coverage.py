@@ -298,18 +298,15 @@ def _row(setting: Setting, name: str, truth: float, intervals: list[Interval]) -
         "truth above": round(float((truth > high + 1e-9).mean()), 4),
         "truth below": round(float((truth < low - 1e-9).mean()), 4),
         "width": round(float((high - low).mean()), 4),
-        "asked": "-" if name in BIASED or "slides as" in name else _verdict(share, len(hit)),
+        "asked": "-" if name in BIASED or "slides as" in name else _verdict(share),
         "method": f"{common} ({methods.count(common) / len(methods):.0%})",
         "undefined": int((~defined).sum()),
     }
 
 
-def _verdict(share: float, cohorts: int) -> str:
-    """Beyond doubt outside is "missed"; within two standard errors of a bound, "near"."""
-    doubt = 2 * np.sqrt(ASKED[0] * (1 - ASKED[0]) / cohorts)
-    if ASKED[0] <= share <= ASKED[1]:
-        return "held"
-    return "near" if ASKED[0] - doubt <= share <= ASKED[1] + doubt else "missed"
+def _verdict(share: float) -> str:
+    """Too low claims more than is known; too high claims less."""
+    return "too low" if share < ASKED[0] else "too high" if share > ASKED[1] else "held"
 
 
 def main() -> None:
@@ -341,8 +338,10 @@ def main() -> None:
 def _headlines(rows: list[dict[str, Any]]) -> dict[str, str]:
     asked = [row for row in rows if row["asked"] != "-"]
     return {
-        kind: f"{sum(r['asked'] == 'held' for r in own)} of {len(own)} within 92 to 98 %, lowest "
-        f"{min(r['covered'] for r in own):.1%}, highest {max(r['covered'] for r in own):.1%}"
+        kind: f"{sum(r['asked'] == 'held' for r in own)} of {len(own)} within 92 to 98 %, "
+        f"{sum(r['asked'] == 'too high' for r in own)} above, "
+        f"{sum(r['asked'] == 'too low' for r in own)} below; "
+        f"lowest {min(r['covered'] for r in own):.1%}"
         for kind in dict.fromkeys(r["kind"] for r in asked)
         for own in [[r for r in asked if r["kind"] == kind]]
     }

@@ -33,9 +33,9 @@ from histopress.studies.drawn_grids import Drawing
 CLASSES = ("negative", "positive")
 WANTED = {"musk1": (0.89, 0.92), "elephant": (0.86, 0.88)}
 CHOSEN = TrainRecipe(
-    head="abmil", folds=10, epochs=40, patience=40, batch=8, lr=1e-3, weight_decay=1e-2, augment=False
+    head="abmil", folds=10, epochs=40, patience=40, batch=16, lr=1e-3, weight_decay=1e-2, augment=False
 )
-HEADS = ("abmil", "mean", "max:hidden=64")
+HEADS = ("abmil", "max:hidden=64")
 CHOOSING_SEED = 1000
 CHOOSING_FOLDS = 5
 RATES, DECAYS, DROPOUTS = (3e-4, 1e-3, 3e-3), (1e-2, 1e-1), (0.0, 0.5)

@@ -128,9 +128,9 @@ def test_several_tables_and_targets_stand_side_by_side(tmp_path: Path, make_tabl
     paths = [tmp_path / "x" / "predictions.csv", tmp_path / "y" / "predictions.csv"]
     found = evaluate(paths, tmp_path / "out", QUICK)
     assert [(r.name, r.target) for r in found.results] == [
-        ("x/predictions", "diagnosis"),
-        ("y/predictions", "diagnosis"),
-        ("y/predictions", "age"),
+        ("x", "diagnosis"),
+        ("y", "diagnosis"),
+        ("y", "age"),
     ]
     assert "\n" not in found.headline
     assert found.headline.count(";") == 2

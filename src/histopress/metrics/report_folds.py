@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from histopress.metrics.intervals import Interval
 from histopress.metrics.report_html import card, figure, limits, line, row, table
 from histopress.metrics.report_section import Inquiry, Section
 from histopress.metrics.results import Score, number
@@ -50,7 +51,7 @@ def _across(inquiry: Inquiry) -> list[str]:
     rows = [
         line(
             e.name,
-            [figure(number(e.value)), figure(limits(e.interval.low, e.interval.high))],
+            [figure(number(e.value)), figure(_limits(e.interval))],
             _MEANING[e.name.split()[0]],
         )
         for e in score.across
@@ -64,6 +65,11 @@ _MEANING = {
     "pooled": "all tested patients judged together",
     "mean": "each fold judged by itself, then averaged",
 }
+
+
+def _limits(interval: Interval) -> str:
+    """The interval, unless no resample differs from another, which would claim certainty."""
+    return limits(interval.low, interval.high) if interval.low < interval.high else "not told: all alike"
 
 
 def _run_card(inquiry: Inquiry) -> str:

@@ -132,9 +132,11 @@ def _findings(path: Path) -> tuple[Finding, ...] | None:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without ending; as much of the folders as tells them apart."""
-    for parts in range(1, max(len(p.resolve().parts) for p in paths)):
-        names = ["/".join(p.resolve().with_suffix("").parts[-parts:]) for p in paths]
+    """File names without ending; as much of the folders as tells them apart, and no name that all share."""
+    ways = [p.resolve().with_suffix("").parts for p in paths]
+    shared = len(paths) > 1 and len({way[-1] for way in ways}) == 1
+    for parts in range(1, max(map(len, ways))):
+        names = ["/".join(way[-parts:-1] if shared and parts > 1 else way[-parts:]) for way in ways]
         if len(set(names)) == len(paths):
             return names
     raise PredictionsError("a predictions table is given twice, expected different files; name each once")

@@ -34,7 +34,7 @@ def score_table(result: Result, level: float) -> str:
                 score.meaning,
             )
         )
-    return table(["score", ("n", "value"), ("n", f"{level:.0%} interval"), ""], rows)
+    return table(["score", ("n", "value"), ("n", f"{level:.0%} interval"), ""], rows, "scores")
 
 
 def side_by_side_table(results: Sequence[Result]) -> str:
