@@ -33,7 +33,7 @@ from histopress.studies.drawn_grids import Drawing
 CLASSES = ("negative", "positive")
 WANTED = {"musk1": (0.89, 0.92), "elephant": (0.86, 0.88)}
 CHOSEN = TrainRecipe(
-    head="abmil", folds=10, epochs=40, patience=40, batch=16, lr=1e-3, weight_decay=1e-2, augment=False
+    head="abmil", folds=10, epochs=40, patience=40, batch=16, lr=3e-3, weight_decay=0.1, dropout=0.0
 )
 HEADS = ("abmil", "max:hidden=64")
 CHOOSING_SEED = 1000

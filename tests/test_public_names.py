@@ -11,8 +11,8 @@ from histopress.verbs import STUDIES, VERBS
 NAMES = {
     "Box", "Cohort", "CompressRecipe", "Encoder", "EncoderCard", "EvaluateRecipe", "ExchangeRecipe",
     "FeatureGrid", "HistopressError", "Lattice", "PredictRecipe", "Size", "Slide", "Spacing", "TissueMask",
-    "TissueRecipe", "TrainRecipe", "Window", "compress", "evaluate", "exchange", "load_encoder", "mask_slide",
-    "open_slide", "predict", "read_cohort", "read_grid", "train",
+    "TissueRecipe", "TrainRecipe", "Window", "compress", "evaluate", "exchange", "load_encoder",
+    "make_cohort", "mask_slide", "open_slide", "predict", "read_cohort", "read_grid", "train", "train_several",
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 def test_verbs() -> None:
     assert list(VERBS) == [
-        "demo", "inspect", "mask", "encoders", "patches", "train-encoder", "compress", "exchange", "train",
-        "predict", "evaluate",
+        "demo", "inspect", "mask", "encoders", "patches", "train-encoder", "compress", "exchange", "cohort",
+        "heads", "train", "predict", "evaluate",
     ]  # fmt: skip
     assert list(STUDIES) == ["tasks", "transfer"]

@@ -5,6 +5,7 @@ from .core.geometry import Size as Size
 from .core.geometry import Spacing as Spacing
 from .data.cohort import Cohort as Cohort
 from .data.cohort import read_cohort as read_cohort
+from .data.cohort_recipes import make_cohort as make_cohort
 from .data.slide import Slide as Slide
 from .data.slide import open_slide as open_slide
 from .data.tissue import TissueMask as TissueMask
@@ -24,6 +25,7 @@ from .heads.predict import PredictRecipe as PredictRecipe
 from .heads.predict import predict as predict
 from .heads.train import TrainRecipe as TrainRecipe
 from .heads.train import train as train
+from .heads.train import train_several as train_several
 from .metrics.evaluate import EvaluateRecipe as EvaluateRecipe
 from .metrics.evaluate import evaluate as evaluate
 

@@ -164,7 +164,7 @@ def test_sites_are_tested_by_those_who_have_never_seen_them(folds: int) -> None:
 
 def test_one_site_cannot_be_held_out() -> None:
     labels, sites = sited()
-    with pytest.raises(CohortError, match="5 folds over 1 sites.*split by patient"):
+    with pytest.raises(CohortError, match=r"5 folds over 1 sites.*split by patient"):
         site_validation(labels, sites.map(lambda _: "A"), 5, 0)
 
 

@@ -134,7 +134,7 @@ def test_several_tables_and_targets_stand_side_by_side(tmp_path: Path, make_tabl
     ]
     assert "\n" not in found.headline
     assert found.headline.count(";") == 2
-    assert "y/predictions, age: Spearman" in found.headline
+    assert "y, age: Spearman" in found.headline
     assert "diagnosis, side by side" in found.report.read_text(encoding="utf-8")
     with pytest.raises(PredictionsError, match="given twice"):
         evaluate([paths[0], paths[0]], tmp_path / "out", QUICK)

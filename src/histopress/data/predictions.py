@@ -15,6 +15,7 @@ from histopress.core.files import whole
 from histopress.data import predictions_checks as checks
 from histopress.data.predictions_checks import CLASS_PREFIX
 from histopress.data.predictions_survival import SURVIVAL_PREFIX, horizon_columns
+from histopress.data.tables import exact_numbers
 
 TEXT = ("level", "patient", "slide", "run", "part", "target", "kind", "truth")
 NUMBERS = ("score", "score_sd", "models")
@@ -150,7 +151,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 def _numbers(column: pd.Series[Any]) -> pd.Series[float]:
     empty = column.isna() | (column.astype(str).str.strip() == "")
-    numbers = _parsed(column.where(~empty))
+    numbers = exact_numbers(column.where(~empty))
     wrong = (~empty & ~np.isfinite(numbers)).to_numpy()
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -159,11 +160,3 @@ def _numbers(column: pd.Series[Any]) -> pd.Series[float]:
             f"predictions table, row {row + 2}: {column.name} is {found!r}, expected a number or nothing"
         )
     return numbers
-
-
-def _parsed(column: pd.Series[Any]) -> pd.Series[float]:
-    """To the last bit, which `pandas.to_numeric` does not promise for text; NaN for what is no number."""
-    try:
-        return column.astype(np.float64)
-    except ValueError:
-        return pd.to_numeric(column, errors="coerce").astype(np.float64)

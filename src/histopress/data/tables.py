@@ -141,6 +141,16 @@ def is_missing(cell: str) -> bool:
     return cell.strip().lower() in MISSING
 
 
+def exact_numbers(column: pd.Series[Any]) -> pd.Series[float]:
+    """To the last bit, which `pandas.to_numeric` does not promise for text; NaN for what is no number."""
+    import pandas as pd
+
+    try:
+        return column.astype(np.float64)
+    except ValueError:
+        return pd.to_numeric(column, errors="coerce").astype(np.float64)
+
+
 def natural(column: pd.Series[Any]) -> pd.Series[Any]:
     """A text column as whole numbers, numbers or text, whichever holds all its values.
 
@@ -151,7 +161,7 @@ def natural(column: pd.Series[Any]) -> pd.Series[Any]:
 
     given = np.array([not is_missing(cell) for cell in column], np.bool_)
     values = column[given]
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers = exact_numbers(values)
     if values.empty or numbers.isna().any() or any(_LEADING_ZERO.match(cell) for cell in values):
         return pd.Series(np.where(given, column, ""), index=column.index, dtype=str)
     if given.all() and np.isfinite(numbers).all() and (numbers == numbers.round()).all():

@@ -1,8 +1,8 @@
 """Pooling over tissue cells, and the heads that are nothing else; the mean is the baseline to beat.
 
-`mean` pools codes: the mean code of a slide, then a linear layer. The others pool scores: a small network gives
-every cell a score for every output, and a slide has the highest, the mean of the highest, or the log-sum-exp
-of them all. Without their hidden layer they mostly stay at chance: few cells ever get a gradient.
+`mean` pools codes: the mean code of a slide, then a linear layer. The others pool scores: a small network
+gives every cell a score for every output, and a slide has the highest, the mean of the highest, or the
+log-sum-exp of them all. Without their hidden layer they mostly stay at chance: few cells ever get a gradient.
 A slide without cells is answered as if all its codes were average.
 """
 

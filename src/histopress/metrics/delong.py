@@ -46,8 +46,8 @@ class Areas:
         """Limits of one area, even on the logit scale so that they stay within 0 and 1.
 
         Where less than one patient's worth of pairs is wrongly ordered, the variance is not trusted.
-        Simulated with 30 patients and a true area of 0.95, 95 % limits so held it in 98 of 100 cohorts, and in
-        88 without this and Student's quantile where patients had one to five slides.
+        Simulated with 30 patients and a true area of 0.95, 95 % limits hold it in 98 of 100 cohorts, and
+        in 88 without this and Student's quantile where patients had one to five slides.
 
         Args:
             model: its number.

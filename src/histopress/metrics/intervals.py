@@ -6,8 +6,9 @@ few patients: the normal quantile becomes Student's, with the degrees of freedom
 the score speak for (after Hesterberg, Am Stat 2015;69:371, and Satterthwaite).
 
 Patients are best drawn whatever their class, as another cohort would be. Drawn within classes, 95 % intervals
-of scores that depend on how common a class is held the truth in 29 to 84 % (Brier score), 80 to 89 % (average
-precision) and 88 to 91 % (quadratic kappa) of simulated cohorts; `benchmarks/coverage.py` tells of today's.
+of scores that depend on how common a class is held the truth in 25 to 85 % (Brier score, 20 % positive), 80
+to 91 % (average precision) and 88 to 91 % (quadratic kappa) of simulated cohorts; `benchmarks/coverage.py`
+tells what they hold as it is.
 """
 
 from __future__ import annotations
