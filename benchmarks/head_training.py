@@ -4,8 +4,8 @@
     python benchmarks/head_training.py --slides 200    # a fifth of it
 
 Grids are drawn once for a few slides and stored; the others are links to them, so that every slide is a file
-that is opened and unpacked as any other. Heads are trained by `histopress train`'s own function, with a cache that
-holds a fifth of the grids. Seconds of an epoch are those of the second one, by the log of the training.
+that is opened and unpacked as any other. Heads are trained by `histopress train`'s own function, with a cache
+that holds a fifth of the grids. Seconds of an epoch are those of the second one, by the log of the training.
 """
 
 from __future__ import annotations

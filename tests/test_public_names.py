@@ -12,7 +12,8 @@ NAMES = {
     "Box", "Cohort", "CompressRecipe", "Encoder", "EncoderCard", "EvaluateRecipe", "ExchangeRecipe",
     "FeatureGrid", "HistopressError", "Lattice", "PredictRecipe", "Size", "Slide", "Spacing", "TissueMask",
     "TissueRecipe", "TrainRecipe", "Window", "compress", "evaluate", "exchange", "load_encoder",
-    "make_cohort", "mask_slide", "open_slide", "predict", "read_cohort", "read_grid", "train", "train_several",
+    "make_cohort", "mask_slide", "open_slide", "predict", "read_cohort", "read_grid", "train",
+    "train_several",
 }  # fmt: skip
 
 

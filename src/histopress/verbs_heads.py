@@ -104,7 +104,7 @@ def train(given: Given) -> Callable[..., int]:
         from histopress.heads.train import train, train_several
 
         common.begin(recipe)
-        several = {"heads": _names(heads), "encoders": _names(encoders)}
+        several = {"heads": names_of(heads), "encoders": names_of(encoders)}
         if any(several.values()):
             done = train_several(
                 cohort, grids, target, output, recipe, **several, resources=resources, tell=_announce
@@ -142,7 +142,7 @@ def _reported(done: Sequence[Any], cohort: Path, output: Path, external: Path | 
     return result
 
 
-def _names(text: str) -> list[str]:
+def names_of(text: str) -> list[str]:
     """Names with commas between; settings of a head hold commas, too, behind its colon."""
     names: list[str] = []
     for piece in (p.strip() for p in text.split(",") if p.strip()):

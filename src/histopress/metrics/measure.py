@@ -38,6 +38,7 @@ class Measure:
         chance: what answers that know nothing would score; NaN where that says little.
         needs: why the score of some cases has no value; "" where it has one.
         higher: whether more is better.
+        biased: whether chance alone moves the score one way, so that resamples tell nothing of its truth.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Measure:
     chance: Callable[[Cases], float] = lambda _: math.nan
     needs: Callable[[Cases], str] = lambda _: ""
     higher: bool = True
+    biased: bool = False
 
     def guess(self, cases: Cases) -> float:
         """What answers that know nothing would score; NaN where that says little."""
@@ -72,26 +74,27 @@ class Measure:
         return f"mean over the classes that occur; no patient is {', '.join(absent)}" if absent else ""
 
     def interval(self, cases: Cases, counts: NDArray[np.uint16], level: float) -> Interval:
-        """By bootstrap; in closed form for few patients, or where the bootstrap meets the end of the scale.
+        """By bootstrap; in closed form for few patients, or where the bootstrap would claim certainty.
 
-        Perfect separation makes every resample perfect too: the bootstrap would claim certainty.
+        Perfect separation makes every resample perfect too, and answers that call nobody positive always the
+        same.
 
         Args:
             cases: one row a patient.
             counts: see `intervals.draw_resamples`.
             level: confidence.
         """
-        if self.undefined(cases):
+        if self.undefined(cases) or self.biased:
             return UNKNOWN
         if self.limits is not None and cases.smallest < FEW:
             return Interval(*self.limits(cases, level), f"{self.method}, as patients are few")
         drawn = bootstrap(lambda weights: self.score(cases, weights), cases.patients, counts, level)
         tiny = 1e-9
-        if self.limits is not None and (
-            drawn.low <= self.ends[0] + tiny or drawn.high >= self.ends[1] - tiny
-        ):
+        certain = drawn.high - drawn.low <= tiny
+        at_end = drawn.low <= self.ends[0] + tiny or drawn.high >= self.ends[1] - tiny
+        if self.limits is not None and (certain or at_end):
             return Interval(
-                *self.limits(cases, level), f"{self.method}, as the bootstrap meets the scale's end"
+                *self.limits(cases, level), f"{self.method}, as the bootstrap would claim certainty"
             )
         return drawn
 

@@ -160,6 +160,7 @@ BINARY = (
         "mean distance between what was said and how often it came true; chance alone lifts it above 0",
         _calibration,
         higher=False,
+        biased=True,
     ),
 )
 SEVERAL = (
@@ -209,6 +210,7 @@ SEVERAL = (
         "mean distance between the probability of the called class and how often the call was right",
         _calibration,
         higher=False,
+        biased=True,
     ),
 )
 MULTICLASS = (MACRO_AUROC, *SEVERAL)

@@ -17,8 +17,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histopress.metrics.scores import as_weights, ratio
 from histopress.metrics.survival_pairs import concordance, weighted_area
-from histopress.metrics.survival_weights import event_free, filled, quotient, uncensored
+from histopress.metrics.survival_weights import event_free, uncensored
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -51,7 +52,7 @@ def harrell(
         (resamples,) 0 to 1, 0.5 by chance.
     """
     time, event, risk = _arrays(time, event, risk)
-    weights = filled(weights, len(time))
+    weights = as_weights(weights, len(time))
     return concordance(time, event, risk, weights, first=weights * event, within=within)
 
 
@@ -79,10 +80,10 @@ def uno(
         (resamples,) 0 to 1, 0.5 by chance.
     """
     time, event, risk = _arrays(time, event, risk)
-    weights = filled(weights, len(time))
+    weights = as_weights(weights, len(time))
     counted = event if tau is None else event & (time < tau)
     followed = uncensored(time, event, weights).before(time)
-    first = quotient(weights * counted, followed**2, empty=0.0)
+    first = ratio(weights * counted, followed**2, empty=0.0)
     return concordance(time, event, risk, weights, first=first, within=within)
 
 
@@ -109,9 +110,9 @@ def dynamic_auroc(
         them.
     """
     time, event, risk = _arrays(time, event, risk)
-    horizons, weights = np.atleast_1d(np.asarray(horizons, np.float64)), filled(weights, len(time))
+    horizons, weights = np.atleast_1d(np.asarray(horizons, np.float64)), as_weights(weights, len(time))
     risks = np.broadcast_to(risk if risk.ndim == 2 else risk[:, np.newaxis], (len(time), len(horizons)))
-    cases = quotient(weights * event, uncensored(time, event, weights).before(time), empty=0.0)
+    cases = ratio(weights * event, uncensored(time, event, weights).before(time), empty=0.0)
     areas = np.empty((len(weights), len(horizons)))
     for i, horizon in enumerate(horizons):
         free = _free(time, event, horizon)
@@ -134,12 +135,12 @@ def mean_auroc(
         (resamples,); NaN where the AUROC of a horizon that weighs anything is undefined.
     """
     time, event, risk = _arrays(time, event, risk)
-    weights = filled(weights, len(time))
+    weights = as_weights(weights, len(time))
     areas = dynamic_auroc(time, event, risk, horizons, weights)
     free = event_free(time, event, weights).at(np.atleast_1d(np.asarray(horizons, np.float64)))
     shares = -np.diff(free, axis=1, prepend=1.0)
     weighted = np.where(shares > 0, shares * areas, 0.0).sum(axis=1)
-    return quotient(weighted, shares.sum(axis=1))
+    return ratio(weighted, shares.sum(axis=1))
 
 
 def brier(
@@ -165,7 +166,7 @@ def brier(
         (resamples, horizons); NaN beyond the follow-up of a resample.
     """
     time, event, survival = _arrays(time, event, survival)
-    weights = filled(weights, len(time))
+    weights = as_weights(weights, len(time))
     times = np.atleast_1d(np.asarray(horizons, np.float64))
     return _brier(time, event, survival.reshape(1, len(time), len(times)), times, weights)
 
@@ -181,7 +182,7 @@ def brier_of_kaplan_meier(
         (resamples, horizons).
     """
     time, event, _ = _arrays(time, event, time)
-    weights, horizons = filled(weights, len(time)), np.atleast_1d(np.asarray(horizons, np.float64))
+    weights, horizons = as_weights(weights, len(time)), np.atleast_1d(np.asarray(horizons, np.float64))
     said = event_free(time, event, weights).at(horizons)[:, np.newaxis]
     return _brier(time, event, said, horizons, weights)
 
@@ -254,7 +255,7 @@ def _free(time: Array, event: Flags, horizon: float) -> Flags:
 def _brier(time: Array, event: Flags, said: Array, horizons: Array, weights: Array) -> Array:
     """`said` is (1 or resamples, 1 or cases, horizons)."""
     followed = uncensored(time, event, weights)
-    cases = quotient(weights * event, followed.before(time), empty=0.0)
+    cases = ratio(weights * event, followed.before(time), empty=0.0)
     until = followed.before(horizons)
     total = weights.sum(axis=1)
     result = np.empty((len(weights), len(horizons)))
@@ -262,5 +263,5 @@ def _brier(time: Array, event: Flags, said: Array, horizons: Array, weights: Arr
         free = _free(time, event, horizon)
         died = (cases * ~free * said[:, :, i] ** 2).sum(axis=1)
         lived = (weights * free * (1 - said[:, :, i]) ** 2).sum(axis=1)
-        result[:, i] = quotient(died + quotient(lived, until[:, i]), total)
+        result[:, i] = ratio(died + ratio(lived, until[:, i]), total)
     return result

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from histopress.metrics.survival_weights import quotient
+from histopress.metrics.scores import ratio
 
 Array = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, level: float = 0.95) -> Kapl
     died = np.bincount(place[event], minlength=len(times))
     censored = np.bincount(place[~event], minlength=len(times))
     at_risk = (died + censored)[::-1].cumsum()[::-1]
-    kept = 1 - quotient(died.astype(np.float64), at_risk.astype(np.float64), empty=0.0)
+    kept = 1 - ratio(died.astype(np.float64), at_risk.astype(np.float64), empty=0.0)
     survival: Array = np.cumprod(kept, dtype=np.float64)
     low, high = _log_log_limits(survival, died, at_risk, level)
     return KaplanMeier(times, survival, low, high, at_risk, died, censored, level)
@@ -128,7 +128,7 @@ def _log_log_limits(
 ) -> tuple[Array, Array]:
     """(steps,) limits of survival; 1 before the first event."""
     left = (at_risk - died).astype(np.float64)
-    variance = np.cumsum(quotient(died.astype(np.float64), at_risk * left, empty=0.0))
+    variance = np.cumsum(ratio(died.astype(np.float64), at_risk * left, empty=0.0))
     z = NormalDist().inv_cdf((1 + level) / 2)
     inside = (survival > 0) & (survival < 1)
     logs = np.log(survival, where=inside, out=np.full(len(survival), -1.0))

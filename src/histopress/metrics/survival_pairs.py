@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from histopress.metrics.survival_weights import quotient
+from histopress.metrics.scores import ratio
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -37,7 +37,7 @@ def concordance(
         order = members[np.lexsort((~event[members], time[members]))]
         more = _pairs(time[order], event[order], risk[order], weights[:, order], first[:, order])
         right, pairs = right + more[0], pairs + more[1]
-    return quotient(right, pairs)
+    return ratio(right, pairs)
 
 
 def _pairs(time: Array, event: Flags, risk: Array, weights: Array, first: Array) -> tuple[Array, Array]:
@@ -76,4 +76,4 @@ def weighted_area(risk: Array, cases: Array, controls: Array) -> Array:
     starts = np.flatnonzero(np.diff(risk[order], prepend=np.nan) != 0)
     cases, controls = (np.add.reduceat(w[:, order], starts, axis=1) for w in (cases, controls))
     below = np.cumsum(controls, axis=1) - controls / 2
-    return quotient((cases * below).sum(axis=1), cases.sum(axis=1) * controls.sum(axis=1))
+    return ratio((cases * below).sum(axis=1), cases.sum(axis=1) * controls.sum(axis=1))

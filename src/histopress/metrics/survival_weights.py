@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from histopress.metrics.scores import as_weights, ratio
+
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -49,7 +51,7 @@ def event_free(time: ArrayLike, event: ArrayLike, weights: Array | None = None) 
         weights: (resamples, cases).
     """
     time, event = np.asarray(time, np.float64), np.asarray(event, np.bool_)
-    times, ends, at_risk = _counts(time, event, filled(weights, len(time)))
+    times, ends, at_risk = _counts(time, event, as_weights(weights, len(time)))
     return _fallen(times, ends, at_risk)
 
 
@@ -59,20 +61,9 @@ def uncensored(time: ArrayLike, event: ArrayLike, weights: Array | None = None) 
     Cases with an event at a time are no longer at risk of being censored at it.
     """
     time, event = np.asarray(time, np.float64), np.asarray(event, np.bool_)
-    weights = filled(weights, len(time))
+    weights = as_weights(weights, len(time))
     times, ends, at_risk = _counts(time, ~event, weights)
     return _fallen(times, ends, at_risk - _counts(time, event, weights)[1])
-
-
-def filled(weights: Array | None, cases: int) -> Array:
-    """(resamples, cases): one resample in which every case counts once, where none are given."""
-    return np.ones((1, cases)) if weights is None else np.asarray(weights, np.float64)
-
-
-def quotient(above: Array, below: Array, empty: float = np.nan) -> Array:
-    """The quotient, and `empty` where the divisor is 0."""
-    result: Array = np.divide(above, below, out=np.full(np.shape(above), empty), where=below != 0)
-    return result
 
 
 def _counts(time: Array, ends: Flags, weights: Array) -> tuple[Array, Array, Array]:
@@ -89,5 +80,5 @@ def _counts(time: Array, ends: Flags, weights: Array) -> tuple[Array, Array, Arr
 
 
 def _fallen(times: Array, ends: Array, at_risk: Array) -> StepCurves:
-    kept = np.cumprod(1 - quotient(ends, at_risk, empty=0.0), axis=1)
+    kept = np.cumprod(1 - ratio(ends, at_risk, empty=0.0), axis=1)
     return StepCurves(times, np.concatenate([np.ones((len(kept), 1)), kept], axis=1))
