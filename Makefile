@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo check test slow docs bench bench-quality clean
+.PHONY: setup demo check test slow docs bench bench-quality bench-heads clean
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,16 @@ bench: $(VENV)/.test            ## speed and size beside other tools: make bench
 bench-quality: $(VENV)/.core    ## quality on real pictures: make bench-quality DATA=folder; results as JSON
 	$(BIN)/python benchmarks/planted_tumour.py --data $(DATA)/oral_oscc \
 		--nic $(DATA)/nic_encoder_weights/encoder_multitask-4.h5 --work build/planted
+
+bench-heads: $(VENV)/.test      ## heads and statistics: make bench-heads DATA=folder; results as JSON, two hours
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/null_targets.py
+	$(BIN)/python benchmarks/survival_tables.py --data $(DATA)/survival_tcga
+	$(BIN)/python benchmarks/mil_classics.py --data $(DATA)/mil_classic
+	$(BIN)/python benchmarks/rectangles_heads.py
+	$(BIN)/python benchmarks/needles.py
+	$(BIN)/python benchmarks/heads_side_by_side.py
+	$(BIN)/python benchmarks/head_training.py
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -45,6 +45,11 @@ class Page:
     recipe: EvaluateRecipe
     version: str
 
+    @property
+    def several(self) -> bool:
+        """Whether results are of several tables, whose names then tell them apart."""
+        return len(self.inputs) > 1
+
     @cached_property
     def checklist(self) -> list[Item]:
         """What a reviewer asks, as far as it is answered."""
@@ -83,10 +88,9 @@ def write_report(path: Path, page: Page) -> None:
 
 
 def _contents(page: Page) -> str:
-    several = len(page.asked) > 1
     links = [(f"comparison-{i}", f"{s.title}, compared") for i, s in enumerate(page.comparisons)]
     links += [
-        (f"result-{i}", f"{a.result.target}{f' ({a.result.name})' if several else ''}")
+        (f"result-{i}", f"{a.result.target}{f' ({a.result.name})' if page.several else ''}")
         for i, a in enumerate(page.asked)
     ]
     links += [
@@ -117,7 +121,7 @@ def _comparison(section: Section, index: int) -> str:
 def _result(page: Page, index: int) -> str:
     inquiry, sections = page.asked[index], page.sections[index]
     result = inquiry.result
-    name = paragraph(result.name, "soft") if len(page.asked) > 1 else ""
+    name = paragraph(result.name, "soft") if page.several else ""
     notes = "".join(paragraph(note) for note in result.notes)
     scores = card(
         "Scores",
@@ -183,7 +187,8 @@ def _methods(page: Page) -> str:
         record = next((i.record for i in page.inputs if i.name == result.name), {})
         further = [s.methods for s in page.sections[index] if s.methods]
         lines = describe(result, inquiry.sureness, record, further)
-        name = f"{result.target} ({result.name})" if len(page.asked) > 1 else "What was done"
+        told = f"{result.target} ({result.name})" if page.several else result.target
+        name = told if len(page.asked) > 1 else "What was done"
         blocks.append(card(name, "".join(paragraph(text, "plain") for text in lines)))
     if compared:
         blocks.append(card("Comparison", "".join(paragraph(text, "plain") for text in compared)))
