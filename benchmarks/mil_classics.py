@@ -9,7 +9,9 @@ five times (Ilse et al., ICML 2018, arXiv 1802.04712). There nothing tunes; here
 is held back for stopping, and never tests.
 
 Settings were chosen by the accuracy and the loss of tuning parts of elephant alone, over folds of a seed that
-is not used below; musk1 had no say. Accuracy is the share of bags called right at a probability of 0.5.
+is not used below. Single heads of these settings gave 0.859 on musk1 and 0.855 on elephant; three of a fold,
+whose answers are averaged, were then taken by the tuning parts of musk1. Accuracy is the share of bags called
+right at a probability of 0.5.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from histopress.studies.drawn_grids import Drawing
 CLASSES = ("negative", "positive")
 WANTED = {"musk1": (0.89, 0.92), "elephant": (0.86, 0.88)}
 CHOSEN = TrainRecipe(
-    head="abmil", folds=10, epochs=40, patience=40, batch=16, lr=3e-3, weight_decay=0.1, dropout=0.0
+    head="abmil", folds=10, seeds=3, epochs=40, patience=40, batch=16, lr=3e-3, weight_decay=0.1, dropout=0.0
 )
 HEADS = ("abmil", "max:hidden=64")
 CHOOSING_SEED = 1000
@@ -57,8 +59,17 @@ def read_bags(path: Path) -> tuple[dict[str, FeatureGrid], pd.DataFrame]:
 
 
 def accuracy(trial: Trial, part: str = "test") -> float:
-    """Share of bags that are called right."""
+    """Share of bags that are called right by the mean of the heads of their fold."""
     rows = trial.rows(part)
+    rows = rows.assign(fold=rows["run"].str.partition("#")[0])
+    cases = rows.groupby(["patient", "fold"]).agg(score=("score", "mean"), truth=("truth", "first"))
+    called = np.where(cases["score"] > 0.5, CLASSES[1], CLASSES[0])
+    return float(np.mean(called == cases["truth"]))
+
+
+def single_accuracy(trial: Trial) -> float:
+    """The same of single heads, on average."""
+    rows = trial.rows()
     called = np.where(rows["score"] > 0.5, CLASSES[1], CLASSES[0])
     return float(np.mean(called == rows["truth"]))
 
@@ -81,6 +92,7 @@ def repeat(path: Path, recipe: TrainRecipe, repeats: int) -> dict[str, Any]:
         "head": recipe.head,
         "accuracy": round(float(np.mean(shares)), 4),
         "accuracy_sd": round(float(np.std(shares, ddof=1)), 4) if repeats > 1 else None,
+        "single heads": round(float(np.mean([single_accuracy(trial) for trial in trials])), 4),
         "auroc": round(float(np.mean(areas)), 4),
         "auroc_sd": round(float(np.std(areas, ddof=1)), 4) if repeats > 1 else None,
         "repeats": repeats,
@@ -125,7 +137,7 @@ def measured(given: argparse.Namespace) -> Report:
     repeats = 1 if given.quick else given.repeats
     rows = [
         repeat(given.data / f"{name}.csv.gz", replace(recipe, head=head), repeats)
-        for name in WANTED
+        for name in given.sets or WANTED
         for head in given.heads or HEADS
     ]
     main = {row["data"]: row for row in rows if row["head"] == CHOSEN.head}
@@ -144,6 +156,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the two tables")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--heads", nargs="+", help="names, settings behind a colon")
+    parser.add_argument("--sets", nargs="+", choices=list(WANTED))
     parser.add_argument("--choose", action="store_true", help="try settings on tuning parts of elephant")
     given = parser.parse_args()
     if given.choose:

@@ -28,7 +28,7 @@ from histopress.metrics.intervals import newcombe
 from histopress.metrics.scores import auroc
 from histopress.studies.needles import LABELS, NeedlesRecipe, needle_grids, oracle
 
-HEADS = ("mean", "max:hidden=32", "topk:hidden=32", "abmil", "cnn")
+HEADS = ("mean", "max:hidden=32", "topk:hidden=32", "max:channels", "abmil", "cnn")
 CELLS = (1_000, 10_000, 100_000)
 SLIDES = (50, 150, 500, 2000)
 TEST = {1_000: 400, 10_000: 200, 100_000: 100}
@@ -45,7 +45,7 @@ HELD = 1.5e9
 
 PICTURE = HERE.parent / "docs" / "needles.png"
 INK = "#22303c"
-COLOURS = dict(zip(HEADS, ("#7f7f7f", "#d4a373", "#6a994e", "#c8553d", "#3b8ea5"), strict=True))
+COLOURS = dict(zip(HEADS, ("#7f7f7f", "#d4a373", "#6a994e", "#7b5ea7", "#c8553d", "#3b8ea5"), strict=True))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def test_the_names_are_pinned() -> None:
     assert list(HEADS) == [
         "mean",
         "max",
+        "max:channels",
         "topk",
         "lse",
         "cnn",
@@ -55,7 +56,7 @@ def test_every_head_takes_a_dropout(name: str) -> None:
 
 def test_an_unknown_head_names_the_known_ones() -> None:
     with pytest.raises(
-        HeadError, match=r"no head 'cnn-published'; did you mean cnn:published\?.*mean, max, "
+        HeadError, match=r"no head 'cnn-published'; did you mean cnn:published\?.*mean, max, max:channels, "
     ):
         head_class("cnn-published")
 

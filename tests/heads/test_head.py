@@ -13,7 +13,7 @@ from histopress.heads.catalogue import HEADS, head_class, make_head
 from histopress.heads.head import Head, Places
 
 ANY_SIZE = [name for name in HEADS if head_class(name).window is None]
-CHOOSY = {"MaxHead", "TopKHead"}
+CHOOSY = {"ChannelMaxHead", "MaxHead", "TopKHead"}
 """Heads that let a few cells decide."""
 
 DIM = 6

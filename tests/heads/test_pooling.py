@@ -8,6 +8,7 @@ import torch
 from histopress.core.errors import HeadError
 from histopress.heads.head import Places
 from histopress.heads.pooling import (
+    ChannelMaxHead,
     GatedAttention,
     LogSumExpHead,
     MaxHead,
@@ -128,3 +129,15 @@ def test_dropout_leaves_out_the_same_channels_of_all_cells() -> None:
     for _ in range(20):
         drawn = head.answer(CELLS, PLACES).logits[0]
         assert ((highest - drawn).abs() < 1e-5).any()
+
+
+def test_the_largest_value_of_each_channel_decides() -> None:
+    head = ChannelMaxHead(2, 1, hidden=3).eval()
+    cells = torch.randn(int(MASK.sum()), 2)
+    answer = head.answer(cells, PLACES)
+    channels = torch.stack([own.amax(dim=0) for own in PLACES.split(head.embed(cells)) if len(own)])
+    filled = torch.tensor(PLACES.counts) > 0
+    torch.testing.assert_close(answer.logits[filled], head.linear(channels))
+    assert answer.attention is not None
+    torch.testing.assert_close(answer.attention.sum(dim=(1, 2)), filled.float())
+    assert set((answer.attention.flatten() * 3).round().int().tolist()) <= {0, 1, 2, 3}

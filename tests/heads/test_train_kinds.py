@@ -17,6 +17,7 @@ from histopress.core.errors import CohortError, HeadError
 from histopress.data.predictions import read_predictions
 from histopress.grids.store import write_grid
 from histopress.heads import fold as fold_module
+from histopress.heads.predict import PredictRecipe, predict
 from histopress.heads.search import RANGES
 from histopress.heads.train import TrainRecipe, train, train_several
 
@@ -272,3 +273,25 @@ def test_what_was_tried_beforehand_changes_nothing(
     monkeypatch.setattr("histopress.heads.budget.TRIED", 1)
     other = train(data.table, data.grids, "label", tmp_path / "other", recipe)
     assert plain.predictions.read_bytes() == other.predictions.read_bytes()
+
+
+def test_whole_patients_are_answered_for_from_the_slides_that_there_are(
+    make_cohort: Maker, tmp_path: Path
+) -> None:
+    data = make_cohort(patients=12, slides=2)
+    recipe = replace(QUICK, epochs=2, fusion="joint")
+    run = train(data.table, data.grids, "label", tmp_path / "run", recipe).run
+    asked = PredictRecipe(grids=data.grids)
+    assert not len(predict(run, [data.table], tmp_path / "all.csv", asked))
+    whole = read_predictions([tmp_path / "all.csv"]).set_index("patient")
+    trained = unseen(run, "label").set_index("patient")
+    assert set(whole["level"]) == {"patient"}
+    assert set(whole["part"]) == {"test"}
+    np.testing.assert_allclose(whole["score"], trained["score"][whole.index], atol=1e-6)
+    (data.grids / "p03-0.grid.zarr.zip").unlink()
+    (data.grids / "p05-0.grid.zarr.zip").write_bytes(b"no zip")
+    failures = predict(run, [data.table], tmp_path / "some.csv", asked)
+    assert sorted(f.item for f in failures) == ["p03-0", "p05-0"]
+    some = read_predictions([tmp_path / "some.csv"]).set_index("patient")
+    assert sorted(some.index) == sorted(whole.index)
+    assert set(some.index[some["score"] != whole["score"][some.index]]) == {"p03", "p05"}

@@ -44,6 +44,7 @@ class HeadEntry:
 HEADS: dict[str, HeadEntry] = {
     "mean": HeadEntry("pooling:MeanHead", "mean code, then linear: the baseline", "bag", attention=False),
     "max": HeadEntry("pooling:MaxHead", "highest score of a cell", "bag"),
+    "max:channels": HeadEntry("pooling:ChannelMaxHead", "largest value of each channel, then linear", "bag"),
     "topk": HeadEntry("pooling:TopKHead", "mean of the k highest scores", "bag"),
     "lse": HeadEntry(
         "pooling:LogSumExpHead", "log-sum-exp of scores, sharpness learned", "bag", source="arXiv 1411.6228"

@@ -78,6 +78,37 @@ class MeanHead(Head):
         return HeadOutput(self.linear(self.dropout(mean_over_cells(self.embed(filled), whole))))
 
 
+class ChannelMaxHead(Head):
+    """The largest value of every channel, then linear; attention is the share of channels that a cell wins.
+
+    Each channel learns from a cell of its own, where the highest score alone leaves all to one cell.
+    """
+
+    def __init__(self, dim: int, outputs: int, *, hidden: int = 32, dropout: float = 0.0) -> None:
+        """With random weights.
+
+        Args:
+            dim: length of the codes.
+            outputs: how many logits.
+            hidden: channels, of a linear layer before the maximum.
+            dropout: before the last layer, 0 to 1.
+        """
+        super().__init__(dim)
+        self.embed = nn.Linear(dim, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, outputs)
+
+    def answer(self, cells: Tensor, places: Places) -> HeadOutput:
+        """See `Head.answer`."""
+        filled, whole = at_least_one(cells, places)
+        channels = self.embed(filled)
+        won = [own.argmax(dim=0).bincount(minlength=len(own)) for own in whole.split(channels)]
+        shares = [own / channels.shape[1] for own, count in zip(won, places.counts, strict=True) if count]
+        attention = torch.cat([channels.new_zeros(0), *shares])[:, None]
+        logits = self.linear(self.dropout(max_over_cells(channels, whole)))
+        return HeadOutput(logits, places.lay(attention)[:, 0])
+
+
 class Pooled(NamedTuple):
     """Scores of one slide, pooled.
 
