@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,23 +53,17 @@ class Ensemble:
         source: folder of the run, or its model file.
         heads: by name of their fold.
         split: `patient`, `slide`, `part` and `fold` of every slide in every fold.
-        named: how ids of patients and slides stand in the split: as they are, or as digests.
-        encoder: folder that keeps the encoder; none where there is none.
+        model: the model file, in whose split ids of patients and slides stand as digests; none for a folder.
     """
 
     source: Path
     heads: dict[str, SavedHead]
     split: pd.DataFrame
-    named: Callable[[str], str]
-    encoder: Path | None
+    model: ModelFile | None = None
 
     @classmethod
-    def load(cls, source: Path, unpack: Path) -> Ensemble:
+    def load(cls, source: Path) -> Ensemble:
         """The heads of a run that `train` wrote, from its folder or its model file.
-
-        Args:
-            source: folder or file.
-            unpack: folder in which to lay the encoder of a model file.
 
         Raises:
             RunError: there is none, or it is not finished.
@@ -77,21 +71,28 @@ class Ensemble:
         """
         if source.is_file():
             model = ModelFile(source)
-            return cls(source, model.heads, model.split, digest_of, model.unpack_encoder(unpack))
+            return cls(source, model.heads, model.split, model)
         if not Run.load(source).done:
             raise RunError(f"{source} is not finished; give the same `train` command again to go on with it")
         folds = sorted((source / "folds").iterdir(), key=_fold_order)
         splits = [
             pd.read_csv(f / SPLIT_FILE, dtype=str, keep_default_na=False).assign(fold=f.name) for f in folds
         ]
-        encoder = source / "encoder"
-        return cls(
-            source,
-            {f.name: load_head(f) for f in folds},
-            pd.concat(splits, ignore_index=True),
-            str,
-            encoder if encoder.is_dir() else None,
-        )
+        return cls(source, {f.name: load_head(f) for f in folds}, pd.concat(splits, ignore_index=True))
+
+    def encoder(self, unpack: Path) -> Path | None:
+        """The folder that keeps the encoder; none where there is none.
+
+        Args:
+            unpack: folder in which to lay that of a model file.
+        """
+        if self.model is not None:
+            return self.model.unpack_encoder(unpack)
+        return self.source / "encoder" if (self.source / "encoder").is_dir() else None
+
+    def _named(self, name: str) -> str:
+        """An id of a patient or slide as it stands in the split."""
+        return name if self.model is None else digest_of(name)
 
     @property
     def one(self) -> SavedHead:
@@ -115,8 +116,8 @@ class Ensemble:
             patient: its id.
             slides: ids of its slides; a slide that the run knows under another patient counts as seen, too.
         """
-        known = [self.named(slide) for slide in slides]
-        seen = self.split[(self.split["patient"] == self.named(patient)) | self.split["slide"].isin(known)]
+        known = [self._named(slide) for slide in slides]
+        seen = self.split[(self.split["patient"] == self._named(patient)) | self.split["slide"].isin(known)]
         if seen.empty:
             return Voters("new", tuple(self.heads))
         most = seen["part"].map(SEEN.index).groupby(seen["fold"]).min()

@@ -60,7 +60,7 @@ def predict(run: Path, paths: Sequence[Path], output: Path, recipe: PredictRecip
 
     recipe, failures = recipe or PredictRecipe(), Failures()
     grids = recipe.grids or output.with_suffix(".grids")
-    ensemble = Ensemble.load(run, grids / "encoder")
+    ensemble = Ensemble.load(run)
     questions = find_questions(paths, ensemble.objective.sources, recipe.grids)
     _compress_missing(questions, ensemble, grids, recipe, failures)
     rows = _answers(questions, ensemble, recipe.device, failures)
@@ -86,7 +86,8 @@ def _compress_missing(
     missing = [q for q in questions if q.grid is None and q.file is not None]
     if not missing:
         return
-    if ensemble.encoder is None:
+    kept = ensemble.encoder(grids.with_suffix(".encoder"))
+    if kept is None:
         encoder = ensemble.one.card.encoder.get("name")
         raise HeadError(
             f"{ensemble.source} keeps no encoder, which {len(missing)} slides need; compress them with "
@@ -97,7 +98,7 @@ def _compress_missing(
     table = grids / "slides.csv"
     pd.DataFrame(rows, columns=["patient", "path", "spacing", "mask"]).to_csv(table, index=False)
     made = {k: v for k, v in ensemble.one.card.grids.items() if k in ("tissue", "tissue_share")}
-    settings = {**made, "encoder": f"saved:{ensemble.encoder}", "spacing": recipe.spacing}
+    settings = {**made, "encoder": f"saved:{kept}", "spacing": recipe.spacing}
     how = build(CompressRecipe, {**settings, "mask": recipe.mask}, "settings of the run's grids")
     failed = compress([table], grids, how).failures.items
     failures.items += failed
