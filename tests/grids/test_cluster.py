@@ -38,7 +38,7 @@ MakeSlide = Callable[..., Path]
 NETWORK = CompressRecipe(encoder="random:dim=6,tile=32,depth=2,width=8")
 MEAN = CompressRecipe(encoder="mean-rgb")
 PLAIN = {"backend": "torch", "threads": 1}
-SECONDS, LIMIT = 60.0, 150
+SECONDS, LIMIT = 140.0, 300
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
