@@ -30,7 +30,7 @@ from histopress.grids.grid import FeatureGrid, SlideIdentity
 from histopress.grids.store import write_grid
 from histopress.heads.train import TrainRecipe, TrainResources, train
 
-HEADS = ("mean", "max", "abmil", "cnn")
+HEADS = ("mean", "max:channels", "abmil", "cnn")
 SIDE, TISSUE = 188, 20_000
 DIM = 128
 DRAWN = 50
