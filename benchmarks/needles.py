@@ -183,7 +183,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         axis.set_xlabel("slides with a label")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("AUROC, unseen slides")
-    axes[-1].legend(frameon=False, fontsize=9, loc="upper right")
+    axes[-1].legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=9, loc="upper right")
     figure.savefig(path, dpi=130)
 
 
