@@ -75,8 +75,9 @@ def test_heads_side_by_side_and_another_cohort(tmp_path: Path, capsys: pytest.Ca
     facts = json.loads((output / "report" / "metrics.json").read_text())
     assert [r["patients"] for r in facts["results"]] == [24, 24, 12, 12]
     assert facts["comparisons"]
-    external = pd.read_csv(output / "mean" / "external.csv")
+    external = pd.read_csv(output / "mean" / "external" / "predictions.csv")
     assert set(external["part"]) == {"new"}
+    assert [r["table"] for r in facts["results"]][:2] == ["runs/mean", "runs/max-hidden-4"]
     assert (output / "max-hidden-4" / "MODEL_CARD.md").exists()
 
 
@@ -146,3 +147,15 @@ def test_the_settings_of_a_known_task_are_taken_by_its_name(tmp_path: Path) -> N
 def test_names_with_settings_stay_together() -> None:
     assert names_of("cnn,abmil:hidden=8,dropout=0.1, mean") == ["cnn", "abmil:hidden=8,dropout=0.1", "mean"]
     assert names_of("") == []
+
+
+def test_another_cohort_is_looked_for_among_the_grids_of_each_encoder(tmp_path: Path) -> None:
+    table, other = make_cohort(tmp_path, 24), make_cohort(tmp_path, 6, first=100)
+    (tmp_path / "all").mkdir()
+    (tmp_path / "grids").rename(tmp_path / "all" / "mine")
+    (tmp_path / "grids").symlink_to(tmp_path / "all")
+    assert trained(table, tmp_path / "runs", "--encoders", "mine", "--external", str(other)) == 0
+    folder = tmp_path / "runs" / "mine" / "mean"
+    found = pd.read_csv(folder / "external" / "predictions.csv")
+    assert sorted(set(found["patient"])) == [f"p{i}" for i in range(100, 106)]
+    assert len(pd.read_csv(folder / "external" / "failures.csv")) == 0

@@ -111,7 +111,7 @@ def train(given: Given) -> Callable[..., int]:
             )
         else:
             done = [train(cohort, grids, target, output, recipe, resources=resources, tell=_announce)]
-        result = _reported(done, cohort, output, external, grids)
+        result = _reported(done, cohort, output, external)
         told = "\n".join(summary.text for summary in done)
         common.tell(f"{result.headline}\n{told}\nreport: {result.report}", result.facts)
         return int(any(len(summary.failures) for summary in done))
@@ -123,7 +123,7 @@ def _announce(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _reported(done: Sequence[Any], cohort: Path, output: Path, external: Path | None, grids: Path) -> Any:
+def _reported(done: Sequence[Any], cohort: Path, output: Path, external: Path | None) -> Any:
     """Evaluate all runs side by side, on the cohort and on another one where there is one; write cards."""
     from histopress.data.cohort import covariates_of
     from histopress.heads.predict import PredictRecipe, predict
@@ -133,9 +133,11 @@ def _reported(done: Sequence[Any], cohort: Path, output: Path, external: Path | 
     tables = [summary.predictions for summary in done]
     if external is not None:
         for summary in done:
-            tables.append(summary.run / "external.csv")
-            predict(summary.run, [external], tables[-1], PredictRecipe(grids=grids))
-    asked = EvaluateRecipe(cohort=cohort, subgroups=covariates_of(cohort))
+            tables.append(summary.run / "external" / summary.predictions.name)
+            predict(summary.run, [external], tables[-1], PredictRecipe(grids=summary.grids))
+    learned = done[0].objective.sources
+    groups = tuple(name for name in covariates_of(cohort) if name not in learned)
+    asked = EvaluateRecipe(cohort=cohort, subgroups=groups)
     result = evaluate(tables, output / "report", asked)
     for summary in done:
         write_model_card(summary.run, result.facts)

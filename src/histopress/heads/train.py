@@ -42,6 +42,7 @@ class TrainSummary:
     Attributes:
         run: the folder.
         predictions: table of predictions.
+        grids: folder of the grids that it learned from.
         head: as it was asked for.
         objective: what was learned.
         slides: trained with.
@@ -54,6 +55,7 @@ class TrainSummary:
 
     run: Path
     predictions: Path
+    grids: Path
     head: str
     objective: Objective
     slides: int
@@ -213,6 +215,7 @@ def _trained(
     return TrainSummary(
         run=output,
         predictions=output / PREDICTIONS_FILE,
+        grids=prepared.grids,
         head=recipe.head,
         objective=cases.objective,
         slides=len(cases.slides),
