@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import torchvision_ops  # noqa: F401
 from soma import ExperimentConfig, Pipeline
 from soma.config import CohortConfig, Component, LearnerConfig, LoadersConfig, RunConfig, TrainerConfig
 from soma.data import CachedSetSource
