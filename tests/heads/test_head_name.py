@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from histopress.core.errors import HeadError
-from histopress.heads.head_name import HeadName, parse_head, settings_of
+from histopress.heads.catalogue import settings_of
+from histopress.heads.head_name import HeadName, parse_head
 
 
 def test_names_with_and_without_settings() -> None:

@@ -140,6 +140,16 @@ def head_class(name: str) -> type[Head]:
     return HEADS[name].load()
 
 
+def settings_of(name: str) -> dict[str, Any]:
+    """What can be set of a head, with defaults.
+
+    Raises:
+        HeadError: there is none of this name.
+    """
+    parameters = inspect.signature(head_class(name)).parameters
+    return {n: p.default for n, p in parameters.items() if p.default is not inspect.Parameter.empty}
+
+
 def make_head(name: str, dim: int, outputs: int, **settings: Any) -> Head:
     """A new head with random weights.
 
@@ -152,11 +162,10 @@ def make_head(name: str, dim: int, outputs: int, **settings: Any) -> Head:
     Raises:
         HeadError: unknown name or setting.
     """
-    kind = head_class(name)
-    known = [p for p in inspect.signature(kind).parameters if p not in ("dim", "outputs")]
+    known = settings_of(name)
     unknown = [s for s in settings if s not in known]
     if unknown:
         raise HeadError(
             f"head {name} has no setting {', '.join(unknown)}; known: {', '.join(known) or 'none'}"
         )
-    return kind(dim, outputs, **settings)  # type: ignore[call-arg]
+    return head_class(name)(dim, outputs, **settings)  # type: ignore[call-arg]

@@ -27,17 +27,17 @@ from histopress.grids.survey import Survey, survey
 from histopress.grids.views import ViewRule
 from histopress.heads.answers import both_levels, logits_of, pick_device, rows_of, scores_of
 from histopress.heads.cases import Cases
-from histopress.heads.catalogue import HEADS, head_class, make_head
+from histopress.heads.catalogue import HEADS, head_class, make_head, settings_of
 from histopress.heads.head import Head
-from histopress.heads.head_name import HeadName, parse_head, settings_of
+from histopress.heads.head_name import HeadName, parse_head
 from histopress.heads.learner import HeadLearner
 from histopress.heads.model_file import SPLIT_FILE
 from histopress.heads.objectives import Objective, describe
 from histopress.heads.saved import HeadCard, load_head, save_head
 from histopress.heads.search import search
+from histopress.heads.train import PREDICTIONS_FILE
 from histopress.heads.train_recipe import TrainRecipe, TrainResources
 
-PREDICTIONS_FILE = "predictions.csv"
 WORK = "work"
 CLASSES = ("binary", "multiclass", "ordinal")
 """Kinds of targets whose first number is the position of a class."""

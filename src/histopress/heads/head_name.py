@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
 from histopress.core.errors import HeadError
-from histopress.heads.catalogue import head_class
+from histopress.heads.catalogue import settings_of
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,6 @@ def parse_head(text: str) -> HeadName:
             raise HeadError(f"head {name}: {key!r} {fault}; can be set, each once: {known}")
         settings[key] = _value(name, key, value, defaults[key])
     return HeadName(name, settings)
-
-
-def settings_of(name: str) -> dict[str, Any]:
-    """What can be set of a head, with defaults."""
-    parameters = inspect.signature(head_class(name)).parameters
-    return {n: p.default for n, p in parameters.items() if p.default is not inspect.Parameter.empty}
 
 
 def _value(name: str, key: str, text: str, default: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from histopress.core.files import quick_hash, write_whole
+from histopress.metrics.flow import read_flow
+from histopress.metrics.report_inputs import FLOW_FILE, LEAKAGE_FILE, RUN_FILE
 
 CARD_FILE = "MODEL_CARD.md"
 PREDICTIONS_FILE = "predictions.csv"
@@ -24,7 +25,7 @@ def write_model_card(run: Path, facts: Mapping[str, Any]) -> Path:
     Returns:
         The file.
     """
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    record = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
     heads = sorted((run / "folds").iterdir())
     card = json.loads((heads[0] / "card.json").read_text(encoding="utf-8"))
     mark = quick_hash(run / PREDICTIONS_FILE)
@@ -77,20 +78,17 @@ def _scores(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _flow(run: Path) -> str:
-    path = run / "flow.csv"
+    path = run / FLOW_FILE
     if not path.exists():
         return "It is not known how the cohort came about."
-    with path.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
     return "\n".join(
-        f"- {r['step']}: {r['patients']} patients, {r['slides']} slides"
-        + (f" ({r['reason']})" if r["reason"] else "")
-        for r in rows
+        f"- {s.step}: {s.patients} patients, {s.slides} slides" + (f" ({s.reason})" if s.reason else "")
+        for s in read_flow(path)
     )
 
 
 def _leaks(run: Path) -> str:
-    path = run / "leakage.json"
+    path = run / LEAKAGE_FILE
     findings = json.loads(path.read_text(encoding="utf-8"))["findings"] if path.exists() else []
     told = [f"- {f['level']}: {f['title']}. {f['text']}" for f in findings if f["level"] != "note"]
     return (
