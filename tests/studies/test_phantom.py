@@ -26,6 +26,7 @@ from histopress.studies.phantom import (
     paint,
 )
 from histopress.studies.phantom_painter import Painting
+from histopress.studies.phantom_plan import Blob
 from histopress.studies.phantom_textures import BLOCK, textures
 
 SMALL = PhantomRecipe(slides=4, lesion_share=0.1, width=(720, 900), height=(560, 680), seed=5)
@@ -139,9 +140,73 @@ def test_every_tumour_starts_inside_the_tissue(many: list[PhantomSlide]) -> None
             assert 0 < focus.centre.x < plan.size.width and 0 < focus.centre.y < plan.size.height
 
 
+def test_a_tumour_counts_in_its_place_alone_and_lies_elsewhere_in_normal_slides() -> None:
+    drawn = [draw(replace(MANY, inside="core", foci=(1, 1)), i) for i in range(0, 400, 7)]
+    reach: dict[bool, list[float]] = {True: [], False: []}
+    for plan in drawn:
+        assert plan.tumour is not None
+        assert (plan.label == "tumour") == plan.tumour.decisive
+        focus = plan.tumour.foci[0].centre
+        outs = [_reach(focus.x - p.centre.x, focus.y - p.centre.y, p) for p in plan.anatomy.pieces]
+        reach[plan.tumour.decisive].append(min(outs))
+    assert max(reach[True]) <= 0.31 and min(reach[False]) >= 0.5  # another piece may be nearer
+    assert min(len(r) for r in reach.values()) > 20
+
+
+def _reach(x: float, y: float, piece: Blob) -> float:
+    cos, sin = np.cos(piece.angle), np.sin(piece.angle)
+    return float(np.hypot((x * cos + y * sin) / piece.radius_x, (y * cos - x * sin) / piece.radius_y))
+
+
+def test_without_contrast_the_nuclei_are_those_of_benign_glands(many: list[PhantomSlide]) -> None:
+    for index in range(0, 400, 29):
+        full, none, half = (draw(replace(MANY, contrast=c), index).tumour for c in (1.0, 0.0, 0.5))
+        if full is None or none is None or half is None:
+            continue
+        assert full == many[index].tumour
+        assert none.nucleus == pytest.approx(many[index].anatomy.gland_nucleus) and none.mitoses == 0
+        assert half.nucleus == pytest.approx((none.nucleus + full.nucleus) / 2)
+        assert none.foci == full.foci
+
+
+def test_labels_are_wrong_as_often_as_asked_and_alike_within_a_patient() -> None:
+    noisy = [draw(replace(MANY, label_noise=0.2), i) for i in range(400)]
+    wrong = {plan.patient: plan.mislabelled for plan in noisy}
+    assert all(wrong[plan.patient] == plan.mislabelled == (plan.told != plan.label) for plan in noisy)
+    assert np.mean(list(wrong.values())) == pytest.approx(0.2, abs=0.002)
+
+
+@pytest.mark.parametrize(("confounding", "expected"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+def test_sites_go_with_labels_as_much_as_asked(confounding: float, expected: float) -> None:
+    drawn = [draw(replace(MANY, confounding=confounding), i) for i in range(400)]
+    by_patient = {p.patient: (p.label == "tumour") == (p.site == "west") for p in drawn}
+    assert np.mean(list(by_patient.values())) == pytest.approx(expected, abs=0.01)
+
+
+def test_sites_are_stained_as_far_apart_as_asked() -> None:
+    def gap(shift: float) -> float:
+        drawn = [draw(replace(MANY, site_shift=shift), i) for i in range(400)]
+        reds = {s: np.mean([p.stain.eosin[1] for p in drawn if p.site == s]) for s in ("east", "west")}
+        return float(abs(reds["east"] - reds["west"]))
+
+    assert gap(6.0) > 4 * gap(1.0)
+
+
+def test_a_focus_is_as_large_as_asked_whatever_the_tissue(sick: PhantomSlide) -> None:
+    assert sick.tumour is not None
+    one = replace(sick, tumour=replace(sick.tumour, diameter=60.0, foci=sick.tumour.foci[:1]))
+    painted = paint(one)
+    area = painted.lesion.sum() * painted.spacing.mean**2
+    assert area == pytest.approx(np.pi * 30**2, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"contrast": 1.5}, "contrast is 1.5"),
+        ({"label_noise": 0.7}, "label_noise is 0.7"),
+        ({"confounding": -1.0}, "confounding is -1.0"),
+        ({"focus_um": -5.0}, "focus_um is -5.0"),
         ({"slides": 3}, "slides is 3"),
         ({"lesion_share": 0.0}, "lesion_share is 0.0"),
         ({"lesion_share": 0.9}, "lesion_share is 0.9"),

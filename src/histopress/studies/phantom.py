@@ -19,8 +19,9 @@ from histopress.core.files import whole
 from histopress.core.geometry import Spacing
 from histopress.core.progress import progress
 from histopress.core.run import Run
-from histopress.studies.phantom_draw import PhantomRecipe, draw
+from histopress.studies.phantom_draw import draw
 from histopress.studies.phantom_plan import LABELS, MASK_STEP, SITES, PhantomSlide
+from histopress.studies.phantom_recipe import PhantomRecipe
 
 if TYPE_CHECKING:
     from histopress.data.slide import RGB
@@ -75,7 +76,7 @@ def make_cohort(recipe: PhantomRecipe, folder: Path, workers: int = 2) -> Path:
 
     The folder gets `cohort.csv` (patient, slide, path, site, label), `slides/<id>.tiff` and, apart from them
     so that nothing learns from it by mistake, `<id>.lesion.png`, `<id>.tissue.png` and `<id>.plan.json` in
-    `truth/`.
+    `truth/`. Where labels are noisy, the table holds the noisy ones, and the plans the truth.
 
     Args:
         recipe: what the cohort is like.
@@ -88,7 +89,7 @@ def make_cohort(recipe: PhantomRecipe, folder: Path, workers: int = 2) -> Path:
     Raises:
         RunError: the folder holds a cohort of another recipe.
     """
-    run = Run.start(folder, recipe, {"phantom": "1"})
+    run = Run.start(folder, recipe, {"phantom": "2"})
     plans = [draw(recipe, index) for index in range(recipe.slides)]
     missing = [plan for plan in plans if not _slide_path(folder, plan).exists()]
     with progress("draw", len(missing), "slides") as bar:
@@ -138,5 +139,5 @@ def _table(plans: list[PhantomSlide]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["patient", "slide", "path", "site", "label"])
     for plan in plans:
-        writer.writerow([plan.patient, plan.slide, f"slides/{plan.slide}.tiff", plan.site, plan.label])
+        writer.writerow([plan.patient, plan.slide, f"slides/{plan.slide}.tiff", plan.site, plan.told])
     return text.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,50 +11,16 @@ from numpy.typing import NDArray
 from histopress.core.errors import RecipeError
 from histopress.core.geometry import Point, Size, Spacing
 from histopress.studies.phantom_plan import MASK_STEP, SITES, Anatomy, Blob, PhantomSlide, Stain, Tumour
+from histopress.studies.phantom_recipe import PhantomRecipe
 
+REACH = {"anywhere": (0.0, 0.75), "core": (0.0, 0.3), "edge": (0.65, 0.85)}
+"""From and to which share of the way from the middle of a piece to its edge foci lie."""
 
-@dataclass(frozen=True)
-class PhantomRecipe:
-    """A cohort of drawn slides, half of them with a planted tumour.
+OUTSIDE = {"core": "edge", "edge": "core"}
+"""Where a tumour that does not count lies."""
 
-    Attributes:
-        slides: how many; one patient in four has two of them.
-        lesion_share: share of the tissue area that is tumour in the slides that have one, 0 to 0.8.
-        foci: fewest and most places in which the tumour lies.
-        width: narrowest and widest slide in px, rounded down to a multiple of `MASK_STEP`.
-        height: lowest and highest slide in px, likewise.
-        spacing: um/px; cells are drawn in um, so a coarser spacing draws them smaller.
-        stain_variation: 0 stains all slides alike, 1 as differently as several laboratories do.
-        seed: another seed, another cohort.
-    """
-
-    slides: int = 40
-    lesion_share: float = 0.05
-    foci: tuple[int, int] = (1, 3)
-    width: tuple[int, int] = (4400, 6400)
-    height: tuple[int, int] = (3800, 5200)
-    spacing: float = 0.5
-    stain_variation: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.slides < 4:
-            raise RecipeError(f"slides is {self.slides}, expected at least 4: two of each label")
-        if not 0 < self.lesion_share <= 0.8:
-            raise RecipeError(f"lesion_share is {self.lesion_share}, expected above 0 and up to 0.8")
-        if not 0.2 <= self.spacing <= 2:
-            raise RecipeError(f"spacing is {self.spacing} um/px, expected 0.2 to 2: nuclei must stay visible")
-        for name, (low, high) in (("width", self.width), ("height", self.height)):
-            if not 256 <= low <= high:
-                raise RecipeError(
-                    f"{name} is {low} to {high} px, expected a range that starts at 256 or more"
-                )
-        if self.seed < 0:
-            raise RecipeError(f"seed is {self.seed}, expected 0 or more")
-        if not 1 <= self.foci[0] <= self.foci[1]:
-            raise RecipeError(
-                f"foci is {self.foci[0]} to {self.foci[1]}, expected a range that starts at 1 or more"
-            )
+BENIGN = {"pleomorphism": 0.12, "irregularity": 0.0, "darkness": 0.72, "mitoses": 0.0}
+"""What would make the nuclei of a tumour like those of benign glands."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +30,7 @@ class _Place:
     patient: int
     positive: bool
     site: int
+    mislabelled: bool
 
 
 def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
@@ -84,7 +51,7 @@ def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
     place = _roster(recipe)[index]
     look, lesion = (np.random.default_rng([recipe.seed, index, stream]) for stream in (1, 2))
     size = Size(_side(look, recipe.width), _side(look, recipe.height))
-    stain = _stain(look, recipe.stain_variation, place.site)
+    stain = _stain(look, recipe.stain_variation, recipe.site_shift, place.site)
     anatomy = _anatomy(look, size, recipe.spacing)
     return PhantomSlide(
         slide=f"phantom-{recipe.seed}-{index:03d}",
@@ -94,9 +61,10 @@ def draw(recipe: PhantomRecipe, index: int) -> PhantomSlide:
         spacing=Spacing.square(recipe.spacing),
         stain=stain,
         anatomy=anatomy,
-        tumour=_tumour(lesion, recipe, anatomy.pieces) if place.positive else None,
+        tumour=_tumour(lesion, recipe, anatomy, place.positive),
         seed=int(look.integers(2**32)),
         texture_seed=recipe.seed,
+        mislabelled=place.mislabelled,
     )
 
 
@@ -105,21 +73,30 @@ def _roster(recipe: PhantomRecipe) -> list[_Place]:
     pairs = recipe.slides // 10 * 2
     slides_of = [2] * pairs + [1] * (recipe.slides - 2 * pairs)
     shuffled = np.random.default_rng([recipe.seed, 0]).permutation(recipe.slides)
+    count = len(slides_of)
+    wrong = np.random.default_rng([recipe.seed, 1]).permutation(count) < round(recipe.label_noise * count)
     patients = [
-        _Place(number, positive=number % 2 == 1, site=number // 2 % len(SITES))
-        for number in range(len(slides_of))
+        _Place(number, number % 2 == 1, _site(number, recipe.confounding), bool(wrong[number]))
+        for number in range(count)
     ]
     places = [place for place, count in zip(patients, slides_of, strict=True) for _ in range(count)]
     return [places[i] for i in shuffled]
+
+
+def _site(number: int, confounding: float) -> int:
+    """Where a patient was stained: pairs of one patient of each label, of which a share follows the label."""
+    pair = number // 2
+    follows = int((pair + 1) * confounding) > int(pair * confounding)
+    return number % 2 if follows else pair % len(SITES)
 
 
 def _side(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
     return int(rng.integers(bounds[0] // MASK_STEP, bounds[1] // MASK_STEP + 1)) * MASK_STEP
 
 
-def _stain(rng: np.random.Generator, variation: float, site: int) -> Stain:
+def _stain(rng: np.random.Generator, variation: float, shift: float, site: int) -> Stain:
     """Stain vectors after Macenko et al. (ISBI 2009), turned and stretched; each site leans its own way."""
-    lean = np.array([0.05, -0.05]) * (-1 if site else 1) * variation
+    lean = np.array([0.05, -0.05]) * (-1 if site else 1) * variation * shift
     hue = rng.normal(0, 0.035 * variation, (2, 3))
     strength = np.exp(rng.normal(0, 0.13 * variation, 2) + lean)
     haematoxylin = (np.array([0.57, 0.71, 0.41]) + hue[0]) * 2.3 * strength[0]
@@ -177,11 +154,14 @@ def _pieces(rng: np.random.Generator, size: Size) -> tuple[Blob, ...]:
     return tuple(blobs)
 
 
-def _inside(rng: np.random.Generator, pieces: tuple[Blob, ...], radius: float) -> Blob:
+def _inside(
+    rng: np.random.Generator, pieces: tuple[Blob, ...], radius: float, where: str = "anywhere"
+) -> Blob:
     """A blob of about this radius, somewhere inside a piece; larger pieces are hit more often."""
     areas = np.array([p.radius_x * p.radius_y for p in pieces])
     piece = pieces[int(rng.choice(len(pieces), p=areas / areas.sum()))]
-    out, turn = 0.75 * np.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
+    near, far = REACH[where]
+    out, turn = np.sqrt(near**2 + (far**2 - near**2) * rng.uniform()), rng.uniform(0, 2 * np.pi)
     x, y = out * np.cos(turn) * piece.radius_x, out * np.sin(turn) * piece.radius_y
     cos, sin = np.cos(piece.angle), np.sin(piece.angle)
     centre = Point(float(piece.centre.x + x * cos - y * sin), float(piece.centre.y + x * sin + y * cos))
@@ -189,11 +169,17 @@ def _inside(rng: np.random.Generator, pieces: tuple[Blob, ...], radius: float) -
     return Blob(centre, radius * stretch, radius / stretch, float(rng.uniform(0, np.pi)))
 
 
-def _tumour(rng: np.random.Generator, recipe: PhantomRecipe, pieces: tuple[Blob, ...]) -> Tumour:
+def _tumour(
+    rng: np.random.Generator, recipe: PhantomRecipe, anatomy: Anatomy, positive: bool
+) -> Tumour | None:
+    """The lesion of a slide; none in a normal one, unless a tumour only counts in some place."""
+    if not positive and recipe.inside not in OUTSIDE:
+        return None
+    where = recipe.inside if positive else OUTSIDE[recipe.inside]
     count = int(rng.integers(recipe.foci[0], recipe.foci[1] + 1))
-    return Tumour(
+    tumour = Tumour(
         share=recipe.lesion_share,
-        foci=tuple(_inside(rng, pieces, rng.uniform(0.6, 1.4)) for _ in range(count)),
+        foci=tuple(_inside(rng, anatomy.pieces, rng.uniform(0.6, 1.4), where) for _ in range(count)),
         nucleus=float(rng.uniform(10, 13.5)),
         pleomorphism=float(rng.uniform(0.15, 0.3)),
         irregularity=float(rng.uniform(0.05, 0.12)),
@@ -201,4 +187,14 @@ def _tumour(rng: np.random.Generator, recipe: PhantomRecipe, pieces: tuple[Blob,
         crowding=float(rng.uniform(0.85, 0.98)),
         stroma=float(rng.uniform(0.05, 0.2)),
         mitoses=float(rng.uniform(0.005, 0.03)),
+        diameter=recipe.focus_um,
+        decisive=positive,
     )
+    return _blended(tumour, anatomy, recipe.contrast)
+
+
+def _blended(tumour: Tumour, anatomy: Anatomy, contrast: float) -> Tumour:
+    """The tumour with nuclei between its own (1) and those of the benign glands beside it (0)."""
+    benign = {"nucleus": anatomy.gland_nucleus, **BENIGN}
+    mixed = {k: v + contrast * (getattr(tumour, k) - v) for k, v in benign.items()}
+    return replace(tumour, **mixed)

@@ -101,6 +101,8 @@ class Tumour:
         crowding: share of cell places that hold a nucleus.
         stroma: share of strands between the nests.
         mitoses: share of nuclei that divide.
+        diameter: of each focus in um, whatever share of the tissue that makes; 0 where the share decides.
+        decisive: whether the slide is a tumour slide for it; one out of place is not.
     """
 
     share: float
@@ -112,6 +114,8 @@ class Tumour:
     crowding: float
     stroma: float
     mitoses: float
+    diameter: float = 0.0
+    decisive: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class PhantomSlide:
         tumour: the lesion, or none.
         seed: of outlines and cells.
         texture_seed: of the textures, which all slides of a cohort share.
+        mislabelled: the cohort table names the other label.
     """
 
     slide: str
@@ -141,6 +146,7 @@ class PhantomSlide:
     tumour: Tumour | None
     seed: int
     texture_seed: int
+    mislabelled: bool = False
 
     @property
     def um(self) -> float:
@@ -149,5 +155,10 @@ class PhantomSlide:
 
     @property
     def label(self) -> str:
-        """Either of `LABELS`."""
-        return LABELS[self.tumour is not None]
+        """Either of `LABELS`: the truth."""
+        return LABELS[self.tumour is not None and self.tumour.decisive]
+
+    @property
+    def told(self) -> str:
+        """Either of `LABELS`: what the cohort table says."""
+        return LABELS[(self.label == LABELS[1]) != self.mislabelled]

@@ -25,9 +25,21 @@ def grow(plan: PhantomSlide, tumour: Tumour, tissue: Field) -> Field:
     uneven = 60 * um * noise(rng, plan.size, 120 * um) + 20 * um * noise(rng, plan.size, 40 * um)
     near = [-np.hypot(y - f.centre.y, x - f.centre.x) / f.radius_x for f in tumour.foci]
     growth = np.maximum.reduce(near) + uneven
-    inside = (tissue > 0) & (growth > threshold(growth[tissue > 0], tumour.share))
+    share = _share(tumour, int((tissue > 0).sum()) * (MASK_STEP / um) ** 2)
+    inside = (tissue > 0) & (growth > threshold(growth[tissue > 0], share))
     depth = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     return np.asarray(depth * MASK_STEP, dtype=np.float32)
+
+
+MOST = 0.8
+"""Largest share of the tissue that a tumour takes."""
+
+
+def _share(tumour: Tumour, tissue: float) -> float:
+    """Of a tissue area in um^2 that is tumour."""
+    if not tumour.diameter:
+        return tumour.share
+    return min(MOST, len(tumour.foci) * np.pi * tumour.diameter**2 / 4 / tissue)
 
 
 def plant(plan: PhantomSlide, tumour: Tumour, scene: Scene, lesion: Field) -> Scene:
