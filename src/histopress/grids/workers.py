@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from threading import Thread
 from typing import TYPE_CHECKING
 
+from histopress.core.children import deaf_to_ctrl_c, end_with_parent
 from histopress.core.errors import SlideError
 from histopress.core.location import Location
 from histopress.core.progress import Progress, progress
@@ -103,7 +100,7 @@ def _spread(pool: ProcessPoolExecutor, waiting: deque[Job], workers: int, tell: 
         while waiting and not dead and len(doing) < workers:
             job = waiting.popleft()
             try:
-                with _without_ctrl_c():
+                with deaf_to_ctrl_c():
                     doing[pool.submit(_compress, job)] = job
             except BrokenProcessPool:
                 dead.append(job)
@@ -116,27 +113,6 @@ def _spread(pool: ProcessPoolExecutor, waiting: deque[Job], workers: int, tell: 
     return dead
 
 
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes started in this block never see Ctrl-C: it is for their parent, which ends them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone, however that ended."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
 def _set_up(output: Location, recipe: CompressRecipe, resources: Resources, workers: int) -> None:
     """Once in every process: the encoder, and a fair share of the cores."""
     global _compressor  # noqa: PLW0603 - one per process, as process pools have no other place for it
@@ -144,7 +120,7 @@ def _set_up(output: Location, recipe: CompressRecipe, resources: Resources, work
     from histopress.grids.compress import start_engine
     from histopress.grids.compressor import Compressor
 
-    Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    end_with_parent()
     engine = start_engine(load_encoder(recipe.encoder), output, recipe, resources, workers)
     _compressor = Compressor(engine, output, recipe, resources)
 
