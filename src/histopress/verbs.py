@@ -26,6 +26,7 @@ VERBS: dict[str, Verb] = {
 """In the order of the path."""
 
 STUDIES: dict[str, Verb] = {
+    "nmnist": (verbs_studies.study_nmnist, "how small may a digit be, until networks no longer find it?"),
     "tasks": (verbs_studies.study_tasks, "do encoders carry over better, the more tasks they learned?"),
     "transfer": (verbs_studies.study_transfer, "how good are encoders on labelled patches?"),
 }

@@ -8,6 +8,9 @@ from tyro.conf import arg
 
 from histopress.verbs_shared import Common, Flat, Given, Output, Tasks, some
 
+READY = "studies"
+"""Folder of the settings that come with the package, for `--recipe NAME`."""
+
 
 def study_transfer(given: Given) -> Callable[..., int]:
     """How good encoders are."""
@@ -39,6 +42,38 @@ def study_transfer(given: Given) -> Callable[..., int]:
         common.begin(recipe)
         files = [find_task(t) for t in some(tasks, "TASK")]
         summary = transfer(files, split_names(encoders), root, output, recipe, device=device)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def study_nmnist(given: Given) -> Callable[..., int]:
+    """How small a digit may be."""
+    from histopress.studies.nmnist_study_recipe import NmnistStudyRecipe
+
+    def verb(
+        *,
+        mnist: Path,
+        output: Output,
+        fetch: bool = False,
+        recipe: Annotated[NmnistStudyRecipe, Flat] = given.of(NmnistStudyRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Find out how small an object networks and chains still see: is there a 3 among the clutter?
+
+        Args:
+            mnist: folder of the digits, four IDX files, plain or gzip.
+            output: folder for runs, tables and figures; running again, or beside, takes up what is there.
+            fetch: get the digits into that folder first (11 MB), checked; a broken download is taken up.
+        """
+        from histopress.studies.mnist_files import fetch_mnist
+        from histopress.studies.nmnist_study import study_nmnist
+
+        common.begin(recipe)
+        if fetch:
+            fetch_mnist(mnist)
+        summary = study_nmnist(mnist, output, recipe)
         common.tell(summary.headline, summary.facts)
         return int(len(summary.failures) > 0)
 
