@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ class Drawing:
     spacing: float
 
     def grid(
-        self, slide: str, shape: tuple[int, int], cells: NDArray[np.int32], codes: NDArray[np.float32]
+        self, slide: str, shape: tuple[int, int], cells: NDArray[np.int32], codes: NDArray[np.floating[Any]]
     ) -> FeatureGrid:
         """A grid as `compress` would store it.
 
@@ -56,7 +57,7 @@ class Drawing:
             encoder=asdict(self._card()),
             identity=made_of,
             settings={},
-            features=codes.astype(np.float16),
+            features=codes.astype(np.float16, copy=False),
             cells=cells,
             tissue=np.ones(len(cells), np.float32),
         )

@@ -14,11 +14,9 @@ from histopress.core.recipe import digest
 from histopress.grids.grid import FeatureGrid
 from histopress.studies.drawn_grids import Drawing, DrawnGrids, label_table, slide_id
 from histopress.studies.rectangles import RectanglesRecipe, Scene, draw_scene
+from histopress.studies.rectangles_digits import CELL
 
 NAME = "rectangles"
-CELL = 9
-"""px a side of a cell."""
-
 SPACING = 1.0
 """um/px that drawn pictures are declared to have."""
 
