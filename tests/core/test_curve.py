@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from histopress.core.curve import Epoch, as_csv, best, finished, learning_rate
+from histopress.core.curve import Epoch, as_csv, best, finished, good_enough, learning_rate
 
 
 def curve(*tuning: float) -> list[Epoch]:
@@ -44,6 +44,20 @@ def test_plateau_divides_by_ten_after_five_epochs_without_progress_down_to_a_tho
 
 def test_constant_stays() -> None:
     assert learning_rate("constant", 0.3, 9, curve(1, 2, 3)) == 0.3
+
+
+def test_steps_are_a_tenth_from_every_milestone_on() -> None:
+    rates = [learning_rate("steps", 0.3, 6, curve(*[1.0] * n), (2, 4)) for n in range(6)]
+    assert rates == pytest.approx([0.3, 0.3, 0.03, 0.03, 0.003, 0.003])
+    assert learning_rate("steps", 0.3, 6, curve(*[1.0] * 5)) == 0.3
+    assert learning_rate("steps", 0.3, 6, curve(1), (0, 0)) == pytest.approx(0.003)
+
+
+def test_good_enough_is_so_many_epochs_in_a_row() -> None:
+    assert not good_enough([], 0.5, 1)
+    assert not good_enough(curve(0.4), 0.5, 2)
+    assert good_enough(curve(0.9, 0.4, 0.3), 0.5, 2)
+    assert not good_enough(curve(0.4, 0.3, 0.5), 0.5, 2)
 
 
 def test_the_table_has_a_line_an_epoch() -> None:

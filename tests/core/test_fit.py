@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from histopress.core.curve import Epoch
-from histopress.core.errors import RunError
+from histopress.core.errors import RecipeError, RunError
 from histopress.core.fit import (
     LOG_FILE,
     STATE_FILE,
@@ -313,6 +313,50 @@ def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
     small, large, apart = trained(3, 4), trained(12, 1), trained(3, 1)
     assert close(small, large)
     assert not close(small, apart)
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "sgd", "adam", "adamw"])
+def test_optimisers_step_as_torchs_do(tmp_path: Path, optimizer: Any) -> None:
+    recipe = replace(
+        RECIPE, optimizer=optimizer, epochs=3, lr=1e-3, eps=1e-3, clip=0.0, weight_decay=0.1,
+        schedule="steps", milestones=(1, 2),
+    )  # fmt: skip
+    loader, ours, plain = DataLoader(data(12, 1), batch_size=4), Plain(), Plain()
+    fit(ours, loader, None, recipe, tmp_path)
+    groups = [
+        {"params": [p for p in plain.parameters() if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in plain.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    stepper: torch.optim.Optimizer = {
+        "rmsprop": lambda: torch.optim.RMSprop(groups, lr=1e-3, eps=1e-3),
+        "sgd": lambda: torch.optim.SGD(groups, lr=1e-3, momentum=0.9),
+        "adam": lambda: torch.optim.Adam(groups, lr=1e-3, eps=1e-3),
+        "adamw": lambda: torch.optim.AdamW(groups, lr=1e-3, eps=1e-3),
+    }[optimizer]()
+    for epoch in range(3):
+        for group in stepper.param_groups:
+            group["lr"] = 1e-3 * 10.0**-epoch
+        for batch in loader:
+            stepper.zero_grad()
+            plain.losses(batch).mean().backward()
+            stepper.step()
+    assert same(ours, plain)
+    assert not same(ours, Plain())
+
+
+def test_good_enough_ends_the_training_and_is_remembered(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=30, patience=30, enough=100.0, enough_epochs=3)
+    result = run(Line(), tmp_path, recipe)
+    assert len(result.curve) == 3
+    again = Line()
+    assert run(again, tmp_path, recipe) == result
+    assert again.steps == 0
+
+
+def test_milestones_need_steps_and_do_not_fall() -> None:
+    for wrong in ({"milestones": (2,)}, {"schedule": "steps", "milestones": (3, 2)}):
+        with pytest.raises(RecipeError, match="milestones"):
+            replace(RECIPE, **wrong)
 
 
 class Plain(Learner):

@@ -12,7 +12,7 @@ from torch import nn
 from histopress.core.curve import Epoch
 from histopress.core.errors import RunError
 from histopress.core.fit_recipe import FitRecipe
-from histopress.core.fit_state import STATE_FILE, FitState
+from histopress.core.fit_state import STATE_FILE, FitState, last_weights
 
 RECIPE = FitRecipe(epochs=7, patience=7, lr=0.02, weight_decay=0.01, seed=3)
 
@@ -36,8 +36,8 @@ def test_what_is_saved_is_taken_up(tmp_path: Path) -> None:
 
 
 def test_a_state_of_the_first_version_is_taken_up(tmp_path: Path) -> None:
-    recipe = asdict(RECIPE)
-    del recipe["accumulate"]
+    added = ("accumulate", "eps", "milestones", "enough", "enough_epochs")
+    recipe = {name: value for name, value in asdict(RECIPE).items() if name not in added}
     net = nn.Linear(3, 2)
     old = {
         "recipe": recipe,
@@ -50,8 +50,10 @@ def test_a_state_of_the_first_version_is_taken_up(tmp_path: Path) -> None:
     loaded = FitState(RECIPE)
     loaded.load(tmp_path, net)
     assert loaded.curve == [Epoch(0, 1.0, 0.5, 0.1)]
-    with pytest.raises(RunError, match="another training"):
-        FitState(replace(RECIPE, accumulate=2)).load(tmp_path, net)
+    others = [replace(RECIPE, accumulate=2), replace(RECIPE, eps=1e-5), replace(RECIPE, enough=0.0)]
+    for other in [*others, replace(RECIPE, schedule="steps", milestones=(3,))]:
+        with pytest.raises(RunError, match="another training"):
+            FitState(other).load(tmp_path, net)
 
 
 def test_other_networks_and_other_numbers_of_processes_are_refused(tmp_path: Path) -> None:
@@ -64,3 +66,17 @@ def test_other_networks_and_other_numbers_of_processes_are_refused(tmp_path: Pat
     done = FitState(RECIPE, 1)
     done.load(tmp_path, nn.Linear(3, 2))
     assert done.finished
+
+
+def test_the_last_weights_can_be_had_alone(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="train first"):
+        last_weights(tmp_path)
+    saved = replace(state(), best_weights={})
+    saved.save(tmp_path)
+    assert torch.equal(last_weights(tmp_path)["bias"], saved.weights["bias"])
+
+
+def test_milestones_are_kept(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, schedule="steps", milestones=(2, 5))
+    replace(state(), recipe=recipe).save(tmp_path)
+    FitState(recipe).load(tmp_path, nn.Linear(3, 2))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Schedule = Literal["cosine", "plateau", "constant"]
+Schedule = Literal["cosine", "plateau", "constant", "steps"]
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,29 @@ def finished(curve: Sequence[Epoch], epochs: int, patience: int, tuned: bool = T
     return tuned and bool(curve) and len(curve) - 1 - best(curve).epoch >= patience
 
 
-def learning_rate(schedule: Schedule, highest: float, epochs: int, curve: Sequence[Epoch]) -> float:
+def good_enough(curve: Sequence[Epoch], below: float, times: int) -> bool:
+    """Whether the tuning loss was below a number in each of the last so many epochs."""
+    return len(curve) >= times and all(e.tuning < below for e in curve[-times:])
+
+
+def learning_rate(
+    schedule: Schedule, highest: float, epochs: int, curve: Sequence[Epoch], milestones: Sequence[int] = ()
+) -> float:
     """The learning rate of the epoch that follows on a curve.
 
     Args:
         schedule: cosine: warm-up over a twentieth of the epochs, then down to a hundredth; plateau: a tenth
-            after every 5 epochs without a lower tuning loss, down to a thousandth; constant.
+            after every 5 epochs without a lower tuning loss, down to a thousandth; constant; steps: a tenth
+            from every milestone on.
         highest: learning rate.
         epochs: planned in all.
         curve: so far.
+        milestones: epochs, counted from 0.
     """
     if schedule == "constant":
         return highest
+    if schedule == "steps":
+        return highest * 10.0 ** -sum(len(curve) >= milestone for milestone in milestones)
     if schedule == "plateau":
         return highest * max(10.0 ** -_plateaus(curve), 1e-3)
     warm_up = math.ceil(epochs / 20)

@@ -66,7 +66,7 @@ class Keeper(pl.Callback):
         """Set the learning rate, and tell the learner."""
         recipe, curve = self.state.recipe, self.state.curve
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = learning_rate(recipe.schedule, recipe.lr, recipe.epochs, curve)
+            group["lr"] = learning_rate(recipe.schedule, recipe.lr, recipe.epochs, curve, recipe.milestones)
         self.learner.begin_epoch(len(curve), recipe.epochs)
 
     def on_train_batch_end(

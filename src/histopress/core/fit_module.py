@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from histopress.core.fit_recipe import FitRecipe
 from histopress.core.learner import Judgement, Learner
 
+MOMENTUM = 0.9
+
 
 class FitModule(pl.LightningModule):
     """Hands batches to a learner; gathers the losses of an epoch, and how the learner judges it.
@@ -51,8 +53,7 @@ class FitModule(pl.LightningModule):
             {"params": decayed, "weight_decay": self.recipe.weight_decay},
             {"params": free, "weight_decay": 0.0},
         ]
-        kinds: dict[str, type[torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-        return kinds[self.recipe.optimizer](groups, lr=self.recipe.lr)  # type: ignore[call-arg]
+        return _optimizer(groups, self.recipe)
 
     def summed_up(self) -> tuple[float, int, float]:
         """Mean training loss and number of elements, over all processes, and mean tuning loss; once."""
@@ -66,3 +67,13 @@ class FitModule(pl.LightningModule):
             torch.stack([train.sum(), train.new_tensor(elements)]), reduce_op="sum"
         )
         return float(total[0] / total[1]), int(total[1]), tuning
+
+
+def _optimizer(groups: list[dict[str, Any]], recipe: FitRecipe) -> torch.optim.Optimizer:
+    """The optimiser of a recipe; what it does not name is as torch has it."""
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=MOMENTUM)
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=recipe.lr, eps=recipe.eps)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=recipe.lr, eps=recipe.eps)

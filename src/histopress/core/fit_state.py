@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from histopress.core.curve import Epoch, finished
+from histopress.core.curve import Epoch, finished, good_enough
 from histopress.core.errors import RunError
 from histopress.core.files import whole
 from histopress.core.fit_recipe import FitRecipe
@@ -45,7 +45,9 @@ class FitState:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to train."""
-        return finished(self.curve, self.recipe.epochs, self.recipe.patience, self.tuned)
+        recipe = self.recipe
+        enough = recipe.enough is not None and good_enough(self.curve, recipe.enough, recipe.enough_epochs)
+        return enough or finished(self.curve, recipe.epochs, recipe.patience, self.tuned)
 
     def save(self, folder: Path) -> None:
         """Write the state, all of it or nothing."""
@@ -78,8 +80,21 @@ class FitState:
             )
 
 
-_DEFAULTS = {"accumulate": 1}
-"""Settings that states of version 0.1 lack."""
+def last_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights after the last epoch of a training, be it the best one or not.
+
+    Raises:
+        RunError: the folder holds no state of a training.
+    """
+    path = folder / STATE_FILE
+    if not path.exists():
+        raise RunError(f"{path} is missing, expected the state of a training; train first")
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["weights"]
+    return weights
+
+
+_DEFAULTS = {"accumulate": 1, "eps": 1e-8, "milestones": (), "enough": None, "enough_epochs": 1}
+"""Settings that states of earlier versions lack."""
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -66,6 +66,7 @@ class RectanglesStudyRecipe:
         head: how the grids are learned from.
         visits: pictures that are looked at in a training, all epochs together; 0 for the epochs of `head`.
         replicates: of everything, encoders too, with other pictures and random numbers.
+        first: number of the first of them; from another one on, all pictures are new.
         controls: also train with permuted labels, and on noise instead of codes, which shows what is
             memorised.
         seed: of the digits' parts, of pictures and trainings.
@@ -85,9 +86,15 @@ class RectanglesStudyRecipe:
     head: TrainRecipe = HEAD
     visits: int = 8000
     replicates: int = 3
+    first: int = 0
     controls: bool = True
     seed: int = 0
     processes: int = 1
+
+    @property
+    def numbers(self) -> range:
+        """Of the replicates."""
+        return range(self.first, self.first + self.replicates)
 
     @property
     def labels(self) -> int:

@@ -88,7 +88,7 @@ def cell_trials(recipe: RectanglesStudyRecipe, content: str) -> list[Trial]:
     """Every encoder, and every replicate of it."""
     return [
         Trial(_cells(recipe, content, method, n), {"encoder": method, "replicate": n})
-        for n in range(recipe.replicates)
+        for n in recipe.numbers
         for method in recipe.encoders
     ]
 
@@ -122,7 +122,7 @@ def grid_trials(recipe: RectanglesStudyRecipe, content: str) -> list[Trial]:
     Labels are permuted for the last encoder that is named, the best one; noise knows no encoder.
     """
     return [
-        _grids(recipe, content, cell, n) for n in range(recipe.replicates) for cell in _combinations(recipe)
+        _grids(recipe, content, cell, n) for n in recipe.numbers for cell in _combinations(recipe)
     ]
 
 
