@@ -26,7 +26,13 @@ VERBS: dict[str, Verb] = {
 """In the order of the path."""
 
 STUDIES: dict[str, Verb] = {
+    "draw": (verbs_studies.study_draw, "a cohort of drawn slides, with a tumour of known size and place"),
+    "ncamelyon": (verbs_studies.study_ncamelyon, "how small may a lesion be, in crops of annotated slides?"),
     "nmnist": (verbs_studies.study_nmnist, "how small may a digit be, until networks no longer find it?"),
+    "phantom": (verbs_studies.study_phantom, "how faint may a signal be that is planted into grids?"),
+    "plant": (verbs_studies.study_plant, "tiles of your own, planted into slides of your own"),
+    "power": (verbs_studies.study_power, "how many slides do I need?"),
+    "rectangles": (verbs_studies.study_rectangles, "how small may a shape be, pressed by several encoders?"),
     "tasks": (verbs_studies.study_tasks, "do encoders carry over better, the more tasks they learned?"),
     "transfer": (verbs_studies.study_transfer, "how good are encoders on labelled patches?"),
 }

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
-from histopress.verbs_shared import Common, Flat, Given, Output, Tasks, some
+from histopress.verbs_shared import Common, Flat, Given, Output, Paths, Tasks, some
 
 READY = "studies"
 """Folder of the settings that come with the package, for `--recipe NAME`."""
@@ -74,6 +74,180 @@ def study_nmnist(given: Given) -> Callable[..., int]:
         if fetch:
             fetch_mnist(mnist)
         summary = study_nmnist(mnist, output, recipe)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def study_ncamelyon(given: Given) -> Callable[..., int]:
+    """How small a lesion may be."""
+    from histopress.studies.ncamelyon_study_recipe import NcamelyonStudyRecipe
+
+    def verb(
+        cohort: Annotated[Positional[Path], arg(metavar="COHORT")],
+        /,
+        *,
+        output: Output,
+        recipe: Annotated[NcamelyonStudyRecipe, Flat] = given.of(NcamelyonStudyRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Find out how small a lesion networks and chains still see, in crops of annotated slides.
+
+        Args:
+            cohort: table with patient, slide, path, site and annotation (XML of ASAP, GeoJSON, mask; none
+                for slides without lesion).
+            output: folder for plans, crops, runs, tables and figures; running again takes up what is there.
+        """
+        from histopress.studies.ncamelyon_study import study_ncamelyon
+
+        common.begin(recipe)
+        summary = study_ncamelyon(cohort, output, recipe)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def study_rectangles(given: Given) -> Callable[..., int]:
+    """How small a shape may be, pressed by several encoders."""
+    from histopress.studies.rectangles_recipe import RectanglesStudyRecipe
+
+    def verb(
+        *,
+        mnist: Path,
+        output: Output,
+        recipe: Annotated[RectanglesStudyRecipe, Flat] = given.of(RectanglesStudyRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Find out how small a rectangle of digits may be, as mean colour, VAE, contrastive and other codes.
+
+        Args:
+            mnist: folder of the digits, four IDX files, plain or gzip; see `study nmnist --fetch`.
+            output: folder for encoders, runs, tables and figures; running again takes up what is there.
+        """
+        from histopress.studies.rectangles_study import study_rectangles
+
+        common.begin(recipe)
+        summary = study_rectangles(mnist, output, recipe)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def study_phantom(given: Given) -> Callable[..., int]:
+    """How faint a planted signal may be."""
+    from histopress.studies.phantom_study_recipe import PhantomStudyRecipe
+
+    def verb(
+        *,
+        output: Output,
+        recipe: Annotated[PhantomStudyRecipe, Flat] = given.of(PhantomStudyRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Plant a signal into grids, and find out how faint, how hidden, how confounded it may be for heads.
+
+        Args:
+            output: folder for runs, tables and figures; running again takes up what is there.
+        """
+        from histopress.studies.phantom_study import study_phantom
+
+        common.begin(recipe)
+        summary = study_phantom(output, recipe)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def study_plant(given: Given) -> Callable[..., int]:
+    """Own tiles into own slides."""
+    from histopress.studies.planted_slides_recipe import PlantSlidesRecipe
+
+    def verb(
+        paths: Paths = (),
+        /,
+        *,
+        tiles: Path,
+        output: Output,
+        decoys: Path | None = None,
+        spacing: float | None = None,
+        recipe: Annotated[PlantSlidesRecipe, Flat] = given.of(PlantSlidesRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Plant tiles of your own into slides of your own: new slides, a cohort table, and the truth.
+
+        Args:
+            paths: slides without the signal, folders of slides, or cohort tables.
+            tiles: folder of pictures of tiles with the signal.
+            output: folder for slides, table and truth; running again takes up what is there.
+            decoys: folder of pictures of tiles without it, to be planted into negative slides.
+            spacing: um/px of slides that state none.
+        """
+        from histopress.studies.planted_slides import plant_slides
+
+        common.begin(recipe)
+        summary = plant_slides(some(paths), tiles, decoys, output, recipe, spacing=spacing)
+        common.tell(summary.headline, summary.facts)
+        return int(len(summary.failures) > 0)
+
+    return verb
+
+
+def study_draw(given: Given) -> Callable[..., int]:
+    """Drawn slides."""
+    from histopress.studies.phantom_recipe import PhantomRecipe
+
+    def verb(
+        *,
+        output: Output,
+        workers: int = 2,
+        recipe: Annotated[PhantomRecipe, Flat] = given.of(PhantomRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """Draw a cohort of slides like H&E with a tumour of known size, place and contrast.
+
+        Args:
+            output: folder for slides, `cohort.csv` and truth; running again takes up what is there.
+            workers: slides that are drawn side by side; about 0.25 GB each.
+        """
+        from histopress.studies.phantom import make_cohort
+
+        common.begin(recipe)
+        table = make_cohort(recipe, output, workers)
+        common.tell(f"{recipe.slides} slides: {table}", {"slides": recipe.slides, "cohort": str(table)})
+        return 0
+
+    return verb
+
+
+def study_power(given: Given) -> Callable[..., int]:
+    """How many slides it takes."""
+    from histopress.studies.power_recipe import PowerRecipe
+
+    def verb(
+        *,
+        signal: str,
+        output: Output,
+        grids: Path | None = None,
+        cohort: Path | None = None,
+        recipe: Annotated[PowerRecipe, Flat] = given.of(PowerRecipe, ready=READY),
+        common: Annotated[Common, Flat] = Common(),
+    ) -> int:
+        """How many slides do I need? Plant a signal into negative grids, train, and read learning curves.
+
+        Args:
+            signal: effect:D or effect:D:SHARE (D standard deviations in that share of the numbers of a
+                code), a .npy or .npz file of codes, a stored grid, or a folder of pictures of tiles.
+            output: folder for report, tables and trainings; running again takes up what is there.
+            grids: folder that `compress` wrote, of slides without the signal; without, noise is drawn.
+            cohort: table of patients and slides; without, each grid is taken as a patient.
+        """
+        from histopress.studies.power import study_power
+
+        common.begin(recipe)
+        summary = study_power(grids, cohort, signal, output, recipe)
         common.tell(summary.headline, summary.facts)
         return int(len(summary.failures) > 0)
 

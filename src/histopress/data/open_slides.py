@@ -11,7 +11,7 @@ from threading import Lock
 from histopress.data.slide import Slide
 
 KEPT = 2
-"""Slides that stay open though nobody uses them; plain pictures are held in memory as long."""
+"""Few enough for plain pictures, which are held in memory as long as they are open."""
 
 
 @dataclass
@@ -25,10 +25,12 @@ class OpenSlides:
 
     Args:
         opener: opens one by its name.
+        kept: slides that stay open though nobody uses them.
     """
 
-    def __init__(self, opener: Callable[[str], Slide]) -> None:
+    def __init__(self, opener: Callable[[str], Slide], kept: int = KEPT) -> None:
         self._opener = opener
+        self._kept = kept
         self._lock = Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
 
@@ -46,7 +48,7 @@ class OpenSlides:
         finally:
             with self._lock:
                 held.users -= 1
-                self._close_idle(KEPT)
+                self._close_idle(self._kept)
 
     def close(self) -> None:
         """Close what nobody uses."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from histopress.core.failures import Failures
 from histopress.heads.train_recipe import PUBLISHED, TrainRecipe, TrainResources
 
 if TYPE_CHECKING:
+    from histopress.core.progress import Progress
     from histopress.data.splits import Fold
     from histopress.grids.batches import Read
     from histopress.heads.cases import Cases
@@ -246,8 +248,12 @@ def train_folds(
     *,
     resources: TrainResources,
     tell: Tell = _silent,
+    bar: Progress | None = None,
 ) -> Path:
-    """Train the heads of all folds; returns the table of what they say."""
+    """Train the heads of all folds; returns the table of what they say.
+
+    `bar` is told of every epoch; without it one is shown.
+    """
     import pandas as pd
 
     from histopress.core.progress import progress
@@ -263,8 +269,9 @@ def train_folds(
         for n in range(recipe.seeds)
     ]
     tell(budget(trainings).text)
-    with progress("train", len(trainings) * recipe.epochs, "epochs") as bar:
-        done = [training.run(bar) for training in trainings]
+    shown = nullcontext(bar) if bar else progress("train", len(trainings) * recipe.epochs, "epochs")
+    with shown as told:
+        done = [training.run(told) for training in trainings]
     tables = [read_predictions([path]) for path in done]
     write_predictions(pd.concat(tables, ignore_index=True), output / PREDICTIONS_FILE)
     return output / PREDICTIONS_FILE

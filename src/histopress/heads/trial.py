@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from histopress.core.progress import Progress
 from histopress.data.predictions import read_predictions
 from histopress.data.splits import Fold
 from histopress.grids.grid import FeatureGrid
@@ -52,6 +53,7 @@ def try_heads(
     *,
     folds: Sequence[Fold] | None = None,
     resources: TrainResources | None = None,
+    bar: Progress | None = None,
 ) -> pd.DataFrame:
     """Train one head over folds, as `train` would on stored grids.
 
@@ -63,6 +65,7 @@ def try_heads(
         folder: for the heads; what lies there already is not trained again.
         folds: those of the recipe when not given.
         resources: settings that do not shape the result.
+        bar: told of every epoch; without it one is shown.
 
     Returns:
         A table of predictions, of all parts.
@@ -75,5 +78,6 @@ def try_heads(
         folder,
         lambda path: grids[path.name],
         resources=resources or TrainResources(device="cpu"),
+        bar=bar,
     )
     return read_predictions([written])

@@ -14,6 +14,7 @@ import pandas as pd
 from histopress.core.errors import RecipeError
 from histopress.core.files import write_whole
 from histopress.core.fit import LOG_FILE
+from histopress.core.fit_spawn import Mute
 from histopress.core.progress import Progress
 from histopress.encoders.catalogue import load_encoder
 from histopress.encoders.encoder import Encoder
@@ -133,7 +134,7 @@ class Chain:
                 rows.append((grid.slide.slide, grid.slide.slide, str(label), part))
         table = pd.DataFrame(rows, columns=["patient", "slide", TARGET, "split"])
         asked = self._recipe(replicate)
-        told = try_heads(grids, table, f"{TARGET}:binary", asked, folder / "head")
+        told = try_heads(grids, table, f"{TARGET}:binary", asked, folder / "head", bar=Mute())
         head = folder / "head" / "folds" / "0"
         return judged(
             {part: _answers(told, part) for part in PARTS},

@@ -28,6 +28,9 @@ from histopress.studies.ncamelyon_recipe import NcamelyonRecipe
 from histopress.studies.pictures import Part, Sample
 
 CHANNELS = 3
+KEPT = 32
+"""Slides that stay open in a process."""
+
 
 NAMING = ["slide", "row", "col", "label", "share"]
 """Columns that say which crops these are."""
@@ -159,4 +162,4 @@ def _slides(cohort: Path) -> OpenSlides:
         str(name): (str(path), None if np.isnan(spacing) else float(spacing))
         for name, path, spacing in zip(table["slide"], table["path"], spacings, strict=True)
     }
-    return OpenSlides(lambda name: open_slide(*given[name]))
+    return OpenSlides(lambda name: open_slide(*given[name]), KEPT)

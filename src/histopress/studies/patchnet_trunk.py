@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class PatchTrunk(nn.Module):
     Attributes:
         features: channels of the map.
         locations: where the map lies.
-        checkpointing: whether stages are run a second time for their gradients rather than remembered.
+        checkpointing: whether bottlenecks are run a second time for their gradients rather than remembered.
     """
 
     def __init__(self, recipe: PatchnetRecipe, channels: int) -> None:
@@ -69,7 +70,7 @@ class PatchTrunk(nn.Module):
         """
         self._check(*pictures.shape[2:])
         maps = pictures
-        for part in (self.stem, *self.stages):
+        for part in (self.stem, *chain.from_iterable(self.stages)):  # type: ignore[arg-type]
             maps = self._again(part, maps) if self.checkpointing and torch.is_grad_enabled() else part(maps)
         return maps
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from histopress.core.fit_spawn import Mute
 from histopress.data.splits import Fold
 from histopress.heads.train_recipe import TrainRecipe
 from histopress.heads.trial import try_heads
@@ -70,7 +71,7 @@ def try_phantom(settings: PhantomTrial, folder: Path, *, material: Material) -> 
     rows = train.table.assign(label=labels.loc[train.table["patient"].tolist()].tolist())
     table = pd.concat([rows, test.table], ignore_index=True).drop(columns="site")
     grids = KeptGrids(ChainMap(train.grids, test.grids), MEMORY)  # type: ignore[arg-type]
-    told = try_heads(grids, table, TARGET, settings.head, folder, folds=[_fold(labels, test)])
+    told = try_heads(grids, table, TARGET, settings.head, folder, folds=[_fold(labels, test)], bar=Mute())
     return _judged(told[told["level"] == "patient"])
 
 

@@ -25,7 +25,8 @@ class PictureAxes:
         replicates: trainings of every combination, with other pictures and random numbers.
         tuning: pictures by which the best epoch is chosen.
         test: pictures that the results are told of.
-        controls: also train with permuted labels, and on noise with random ones, for what is memorised.
+        controls: also train with permuted labels, so many replicates, and on noise with random ones, for what
+            is memorised; 0 for no controls.
         threshold: accuracy at which a training counts as good enough, for the smallest training size.
         training: how networks are trained end to end; the network's own axes above replace what it says.
         chain: how the chains are made; encoder and head of the axes replace its own.
@@ -42,14 +43,14 @@ class PictureAxes:
     replicates: int = 3
     tuning: int = 1972
     test: int = 4040
-    controls: bool = True
+    controls: int = 1
     threshold: float = 0.7
     training: EndToEndRecipe = field(default_factory=EndToEndRecipe)
     chain: ChainRecipe = field(default_factory=ChainRecipe)
     processes: int = 1
 
     def __post_init__(self) -> None:
-        if not (self.sizes and self.label_noise and self.replicates >= 1):
+        if not (self.sizes and self.label_noise and self.replicates >= 1 and self.controls >= 0):
             raise RecipeError(
                 f"sizes {self.sizes}, label_noise {self.label_noise}, {self.replicates} replicates: expected "
                 "one or more of each; name them"

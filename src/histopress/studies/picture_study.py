@@ -53,8 +53,8 @@ def ways(axes: PictureAxes) -> Iterator[Way]:
 def picture_trials(sources: Sequence[PictureSource], axes: PictureAxes) -> list[Trial]:
     """Every combination of the axes on every source, and the controls.
 
-    Permuted labels: every source and way, with the largest number of pictures, once a replicate. Noise: as
-    large as the cheapest pictures, every network and every number of pictures, once.
+    Permuted labels: every source and way, with the largest number of pictures. Noise: as large as the
+    cheapest pictures, every network and every number of pictures, once.
     """
     repeats, most = range(axes.replicates), max(axes.sizes)
     found = [
@@ -71,7 +71,7 @@ def picture_trials(sources: Sequence[PictureSource], axes: PictureAxes) -> list[
             _trial(source, axes, way, size=most, control="permuted", replicate=number)
             for source in sources
             for way in ways(axes)
-            for number in repeats
+            for number in range(axes.controls)
         ]
         found += [
             _trial(cheapest, axes, way, size=size, control="noise")
@@ -107,7 +107,7 @@ def _trial(
 
 
 def study_pictures(
-    title: str, sources: Sequence[PictureSource], axes: PictureAxes, data: Path, output: Path
+    title: str, sources: Sequence[PictureSource], axes: PictureAxes, data: Any, output: Path
 ) -> SweepSummary:
     """Train the encoders of the chains, then everything else; then draw what came of it.
 

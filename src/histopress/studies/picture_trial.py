@@ -22,7 +22,7 @@ class CropSource(Protocol):
     def side(self) -> int:
         """Of a crop, px."""
 
-    def crops(self, count: int, data: Path) -> Mapping[str, Mapping[Part, Pictures]]:
+    def crops(self, count: int, data: Any) -> Mapping[str, Mapping[Part, Pictures]]:
         """Crops of every task, so many to train with, see `chain.CropSets`."""
 
 
@@ -45,7 +45,7 @@ class PictureSource(Protocol):
     def crop_source(self) -> CropSource:
         """Where encoders of the chain learn from."""
 
-    def part(self, part: Part, data: Path) -> Pictures:
+    def part(self, part: Part, data: Any) -> Pictures:
         """All pictures of a part.
 
         Args:
@@ -106,7 +106,7 @@ def encoder_trial(source: PictureSource, way: ChainRecipe) -> EncoderTrial:
     return EncoderTrial(source.crop_source, learned)
 
 
-def learn_encoder_of(settings: EncoderTrial, folder: Path, *, data: Path) -> Mapping[str, Any]:
+def learn_encoder_of(settings: EncoderTrial, folder: Path, *, data: Any) -> Mapping[str, Any]:
     """Train the encoder of a chain; the work of a sweep."""
     from histopress.studies.chain import chain_encoder, encoder_folder, learn_encoder
 
@@ -115,7 +115,7 @@ def learn_encoder_of(settings: EncoderTrial, folder: Path, *, data: Path) -> Map
 
 
 def train_on_pictures(
-    settings: PictureTrial, folder: Path, *, data: Path, encoders: Mapping[str, Path]
+    settings: PictureTrial, folder: Path, *, data: Any, encoders: Mapping[str, Path]
 ) -> Mapping[str, Any]:
     """Train a network or chain and tell how good it is; the work of a sweep.
 
@@ -138,7 +138,7 @@ def train_on_pictures(
     return asdict(chain.train(parts, settings.replicate, folder))
 
 
-def trial_pictures(settings: PictureTrial, data: Path) -> dict[Part, Pictures]:
+def trial_pictures(settings: PictureTrial, data: Any) -> dict[Part, Pictures]:
     """The pictures of a trial: balanced, with the labels that its control and its noise ask for."""
     found = {part: _pictures(settings, part, data) for part in PARTS}
     if settings.label_noise:
@@ -146,7 +146,7 @@ def trial_pictures(settings: PictureTrial, data: Path) -> dict[Part, Pictures]:
     return found
 
 
-def _pictures(settings: PictureTrial, part: Part, data: Path) -> Pictures:
+def _pictures(settings: PictureTrial, part: Part, data: Any) -> Pictures:
     from histopress.studies.noise_pictures import NoisePictures
 
     whole, replicate = settings.source.part(part, data), settings.replicate

@@ -182,6 +182,7 @@ def learn_grids(settings: GridTrial, folder: Path, *, mnist: Path, encoders: Pat
         settings.head,
         folder / "head",
         resources=TrainResources(cache_gb=0, device="auto"),
+        bar=Mute(),
     )
     answers = {part: answers_to(told, part, settings.scene.labels) for part in PARTS}
     return {**scored(answers), **by_lesion(settings, sources["test"], answers["test"])}
