@@ -103,8 +103,9 @@ class Chain:
 
     @property
     def rule(self) -> PressRule:
-        """How pictures are cut."""
-        return PressRule(self.recipe.tile or self.tile, self.recipe.overlap, self.recipe.magnify)
+        """How pictures are cut: magnified to the tiles that the encoder takes."""
+        tile = self.recipe.tile or self.tile
+        return PressRule(tile, self.recipe.overlap, max(1, self.encoder.card.tile // tile))
 
     def train(self, parts: Mapping[Part, Pictures], replicate: int, folder: Path) -> PictureResult:
         """Press all pictures, train a head on the grids of the train part, and score it on the test part.

@@ -22,7 +22,8 @@ class ChainRecipe:
         tile: px a side of what the encoder sees of a picture; 0 for as large as the crops.
         overlap: neighbouring tiles are a tile divided by this apart: with 2, an object of half a tile lies
             as a whole in one of them.
-        magnify: px of the encoder's input for a px of the picture.
+        magnify: px of the input of a trained encoder for a px of the picture; others see tiles as large as
+            they take.
         crops: for the training of the encoder, of each task; a tenth more of them tune it.
         trunk: of encoders that are trained.
         dim: length of their codes.

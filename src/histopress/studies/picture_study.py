@@ -94,7 +94,7 @@ def _trial(
 ) -> Trial:
     settings = PictureTrial(source, size, axes.tuning, axes.test, noise, control, replicate, way.settings)
     told = {
-        "o2i": source.o2i,
+        "o2i": 0.0 if control == "noise" else source.o2i,
         **source.axes,
         "train_size": size,
         **way.axes,

@@ -44,7 +44,7 @@ def curves(study: Study) -> str:
     chart.line("even", _log([sizes[0], sizes[-1]]), [0.5, 0.5])
     chart.line("even", _log([learned, learned]), [0.4, 1.02])
     chart.note(math.log10(learned), 0.415, "planned", "end")
-    heights = _apart([float(a.curve.at([sizes[-1]])[0]) for a in study.answers])
+    heights = apart([float(a.curve.at([sizes[-1]])[0]) for a in study.answers])
     for i, (answer, height) in enumerate(zip(study.answers, heights, strict=True)):
         colour = f"c{i % COLOURS}"
         low, high = answer.curve.band(sizes)
@@ -55,7 +55,7 @@ def curves(study: Study) -> str:
     return chart.svg()
 
 
-def _apart(heights: list[float], least: float = 0.035) -> list[float]:
+def apart(heights: list[float], least: float = 0.035) -> list[float]:
     """Heights of names, moved so that they do not cover each other; those above 1 are moved down."""
     order = np.argsort(heights)
     placed = np.array(heights, np.float64)

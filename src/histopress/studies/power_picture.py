@@ -12,6 +12,7 @@ from matplotlib.ticker import NullFormatter
 from histopress.core.files import whole
 from histopress.studies.learning_curve import FAR
 from histopress.studies.power_answers import Answer
+from histopress.studies.power_charts import apart
 from histopress.studies.power_recipe import PowerRecipe
 from histopress.studies.power_tables import OPEN, needed_points, smooth_sizes
 from histopress.studies.power_words import share
@@ -43,13 +44,13 @@ def draw(answers: Sequence[Answer], recipe: PowerRecipe, path: Path) -> None:
 
 def _curves(axis: Any, answers: Sequence[Answer]) -> None:
     sizes = smooth_sizes(answers)
-    for answer, colour in zip(answers, COLOURS * len(answers), strict=False):
+    heights = apart([float(a.curve.at([sizes[-1]])[0]) for a in answers])
+    for answer, height, colour in zip(answers, heights, COLOURS * len(answers), strict=False):
         curve = answer.curve
         low, high = curve.band(sizes)
         axis.fill_between(sizes, low, high, color=colour, alpha=0.14, linewidth=0)
         axis.plot(sizes, curve.at(sizes), color=colour)
-        end = float(curve.at(sizes)[-1])
-        axis.annotate(share(answer.o2i), (sizes[-1] * 1.03, end), color=colour, va="center", fontsize=9)
+        axis.annotate(share(answer.o2i), (sizes[-1] * 1.03, height), color=colour, va="center", fontsize=9)
         axis.errorbar(curve.sizes, curve.means, curve.sds, color=colour, fmt="o", markersize=4, linewidth=1)
     axis.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=":")
     axis.axvline(answers[0].learned, color=SOFT, linewidth=0.8, linestyle="--")
