@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from tests.studies.test_press import Grey
 
 from histopress.data.patches import load_patches
 from histopress.studies.crops import SPACING, coloured, write_task
 from histopress.studies.pictures import Part, Pictures, drawn
-from tests.studies.test_press import Grey
 
 
 def test_colours_are_equal_and_px_become_squares() -> None:

@@ -37,7 +37,8 @@ class PressRule:
     def __post_init__(self) -> None:
         if self.tile < 1 or self.overlap < 1 or self.tile % self.overlap:
             raise RecipeError(
-                f"tiles of {self.tile} px with overlap {self.overlap}, expected a divisor of the tile; change it"
+                f"tiles of {self.tile} px with overlap {self.overlap}, expected a divisor of the tile; change "
+                "it"
             )
 
     @property
@@ -76,8 +77,8 @@ def press(name: str, pictures: Pictures, encoder: Encoder, rule: PressRule) -> I
     card = encoder.card
     if card.tile != rule.tile * rule.magnify:
         raise RecipeError(
-            f"{card.name} takes tiles of {card.tile} px, but {rule.tile} px are magnified {rule.magnify} times; "
-            "set tile and magnify so that they fit"
+            f"{card.name} takes tiles of {card.tile} px, but {rule.tile} px are magnified {rule.magnify} "
+            "times; set tile and magnify so that they fit"
         )
     height, width, _ = pictures.shape
     rows, cols = rule.shape(height, width)

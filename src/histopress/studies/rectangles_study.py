@@ -121,9 +121,7 @@ def grid_trials(recipe: RectanglesStudyRecipe, content: str) -> list[Trial]:
 
     Labels are permuted for the last encoder that is named, the best one; noise knows no encoder.
     """
-    return [
-        _grids(recipe, content, cell, n) for n in recipe.numbers for cell in _combinations(recipe)
-    ]
+    return [_grids(recipe, content, cell, n) for n in recipe.numbers for cell in _combinations(recipe)]
 
 
 def _combinations(recipe: RectanglesStudyRecipe) -> Iterator[_Cell]:
