@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo check test slow docs bench bench-quality bench-heads clean
+.PHONY: setup demo check test slow docs bench bench-quality bench-heads bench-studies clean
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,10 @@ docs: $(VENV)/.core             ## reference pages of the verbs, made from their
 bench: $(VENV)/.test            ## speed and size beside other tools: make bench DATA=folder [ARGS="--quick --only reading"]
 	$(BIN)/python benchmarks/side_by_side.py --data $(DATA)/wsi/cmu-1-small-region.svs \
 		--work build/bench --peers build/peers $(ARGS)
+	$(BIN)/python benchmarks/simulated_pictures.py --mnist $(DATA)/mnist
+	$(BIN)/python benchmarks/ncamelyon_crops.py
+	$(BIN)/python benchmarks/rectangles_generator.py --mnist $(DATA)/mnist
+	$(BIN)/python benchmarks/end_to_end_training.py
 
 bench-quality: $(VENV)/.core    ## quality on real pictures: make bench-quality DATA=folder; results as JSON
 	$(BIN)/python benchmarks/planted_tumour.py --data $(DATA)/oral_oscc \
@@ -56,6 +60,12 @@ bench-heads: $(VENV)/.test      ## heads and statistics: make bench-heads DATA=f
 	$(BIN)/python benchmarks/needles.py
 	$(BIN)/python benchmarks/heads_side_by_side.py
 	$(BIN)/python benchmarks/head_training.py
+
+bench-studies: $(VENV)/.core    ## the low-signal studies at the size of two cores: make bench-studies DATA=folder; hours
+	$(BIN)/python benchmarks/power_calibration.py
+	$(BIN)/histopress study rectangles --mnist $(DATA)/mnist --first 10 --processes 2 -o build/studies/rectangles
+	$(BIN)/histopress study nmnist --recipe nmnist-cpu --mnist $(DATA)/mnist --processes 2 -o build/studies/nmnist
+	$(BIN)/histopress study nmnist --recipe nmnist-limit --mnist $(DATA)/mnist --processes 2 -o build/studies/limit
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

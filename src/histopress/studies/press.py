@@ -37,8 +37,8 @@ class PressRule:
     def __post_init__(self) -> None:
         if self.tile < 1 or self.overlap < 1 or self.tile % self.overlap:
             raise RecipeError(
-                f"tiles of {self.tile} px with overlap {self.overlap}, expected a divisor of the tile; change "
-                "it"
+                f"tiles of {self.tile} px with overlap {self.overlap}, expected a divisor of the tile; "
+                "change it"
             )
 
     @property
