@@ -12,7 +12,7 @@ from histopress.core.errors import RecipeError
 from histopress.encoders.catalogue import load_encoder
 from histopress.studies.chain import WANTED, Chain, chain_encoder, encoder_folder, learn_encoder
 from histopress.studies.chain_recipe import ChainRecipe
-from histopress.studies.nmnist_study import NmnistSource
+from histopress.studies.nmnist_study import NmnistMaterial, NmnistSource
 from histopress.studies.picture_trial import PictureTrial, trial_pictures
 from histopress.studies.pictures import PARTS
 
@@ -28,11 +28,11 @@ def digits(write_digits: WriteDigits, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def learned(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder")
-    return learn_encoder(SOURCE.crop_source.crops(RECIPE.crops, digits), RECIPE, folder)
+    return learn_encoder(SOURCE.crop_source.crops(RECIPE.crops, NmnistMaterial(digits)), RECIPE, folder)
 
 
 def test_crops_are_the_wanted_digit_and_each_other_one_as_a_task(digits: Path) -> None:
-    crops = SOURCE.crop_source.crops(20, digits)
+    crops = SOURCE.crop_source.crops(20, NmnistMaterial(digits))
     assert len(crops) == 10 and WANTED in crops and "digit-3" not in crops
     assert {part: pictures.shape for part, pictures in crops["digit-7"].items()} == dict.fromkeys(
         PARTS, (32, 32, 1)
@@ -45,7 +45,10 @@ def test_an_encoder_is_trained_once_and_takes_magnified_crops(learned: Path, dig
     encoder = chain_encoder(RECIPE, learned)
     assert (encoder.card.tile, encoder.card.dim) == (64, 8)
     before = {path: path.stat().st_mtime_ns for path in learned.iterdir()}
-    assert learn_encoder(SOURCE.crop_source.crops(RECIPE.crops, digits), RECIPE, learned.parent) == learned
+    assert (
+        learn_encoder(SOURCE.crop_source.crops(RECIPE.crops, NmnistMaterial(digits)), RECIPE, learned.parent)
+        == learned
+    )
     assert before == {path: path.stat().st_mtime_ns for path in learned.iterdir()}
 
 
@@ -53,7 +56,7 @@ def test_a_chain_answers_for_every_picture_and_is_not_trained_twice(
     learned: Path, digits: Path, tmp_path: Path
 ) -> None:
     settings = PictureTrial(SOURCE, 12, 4, 8, 0.0, "", 0, RECIPE)
-    parts = trial_pictures(settings, digits)
+    parts = trial_pictures(settings, NmnistMaterial(digits))
     chain = Chain(chain_encoder(RECIPE, learned), RECIPE, SOURCE.crop_source.side)
     result = chain.train(parts, 0, tmp_path)
     assert (8 * result.test_accuracy).is_integer() and round(12 * result.train_accuracy, 6).is_integer()
@@ -74,7 +77,7 @@ def test_an_encoder_that_must_be_trained_is_asked_for() -> None:
 @pytest.mark.parametrize("control", ["", "permuted", "noise"])
 def test_pictures_of_a_trial_have_the_labels_that_its_control_asks_for(control: str, digits: Path) -> None:
     plain, other = (
-        trial_pictures(PictureTrial(SOURCE, 20, 4, 8, 0.0, c, 1, RECIPE), digits)  # type: ignore[arg-type]
+        trial_pictures(PictureTrial(SOURCE, 20, 4, 8, 0.0, c, 1, RECIPE), NmnistMaterial(digits))  # type: ignore[arg-type]
         for c in ("", control)
     )
     for part in PARTS:
@@ -88,7 +91,8 @@ def test_pictures_of_a_trial_have_the_labels_that_its_control_asks_for(control: 
 
 def test_wrong_labels_are_those_of_the_train_part_alone(digits: Path) -> None:
     plain, noisy = (
-        trial_pictures(PictureTrial(SOURCE, 20, 4, 8, share, "", 1, RECIPE), digits) for share in (0.0, 0.2)
+        trial_pictures(PictureTrial(SOURCE, 20, 4, 8, share, "", 1, RECIPE), NmnistMaterial(digits))
+        for share in (0.0, 0.2)
     )
     wrong = {part: int((plain[part].labels != noisy[part].labels).sum()) for part in PARTS}
     assert wrong == {"train": 4, "tuning": 0, "test": 0}

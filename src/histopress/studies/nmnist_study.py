@@ -19,6 +19,24 @@ DIGITS = 10
 
 
 @dataclass(frozen=True)
+class NmnistMaterial:
+    """What pictures are made of: digits, other objects and clutter, and how much; see `NmnistRecipe`."""
+
+    mnist: Path
+    objects: Path | None = None
+    object_pattern: str = ""
+    clutter: Path | None = None
+    clutter_pattern: str = ""
+    density: float = 1.0
+
+    @property
+    def content(self) -> str:
+        """Digest of everything, wherever the files lie."""
+        parts = [nmnist(NmnistRecipe(part=part, **vars(self))).identity for part in PARTS]
+        return digest(parts) if self.density == 1 else digest(parts, self.density)
+
+
+@dataclass(frozen=True)
 class NmnistSource:
     """Pictures of one canvas.
 
@@ -27,7 +45,7 @@ class NmnistSource:
         digit: side of a digit, px.
         target: the digit to be found.
         seed: of the pictures.
-        content: digest of the digits.
+        content: of the material.
     """
 
     canvas: int
@@ -51,16 +69,16 @@ class NmnistSource:
         """Px of a picture."""
         return float(self.canvas**2)
 
-    def part(self, part: Part, data: Path) -> Pictures:
-        """All pictures of a part; `data` is the folder of the digits."""
+    def part(self, part: Part, data: NmnistMaterial) -> Pictures:
+        """All pictures of a part."""
         return nmnist(
             NmnistRecipe(
-                mnist=data,
                 canvas=self.canvas,
                 digit=self.digit,
                 part=part,
                 target=self.target,
                 seed=self.seed,
+                **vars(data),
             )
         )
 
@@ -74,12 +92,15 @@ class NmnistSource:
         """Of a crop, px."""
         return self.digit * CELL // DIGIT
 
-    def crops(self, count: int, data: Path) -> dict[str, dict[Part, Pictures]]:
-        """Crops with and without the wanted digit, and with and without every other digit."""
-        names = {self.target: WANTED} | {d: f"digit-{d}" for d in range(DIGITS) if d != self.target}
-        return {name: replace(self, target=digit)._parts(count, data) for digit, name in names.items()}
+    def crops(self, count: int, data: NmnistMaterial) -> dict[str, dict[Part, Pictures]]:
+        """Crops with and without the wanted object, and with and without every other digit."""
+        others = [digit for digit in range(DIGITS) if digit != self.target or data.objects]
+        plain = replace(data, objects=None, object_pattern="")
+        return {WANTED: self._parts(count, data)} | {
+            f"digit-{digit}": replace(self, target=digit)._parts(count, plain) for digit in others
+        }
 
-    def _parts(self, count: int, data: Path) -> dict[Part, Pictures]:
+    def _parts(self, count: int, data: NmnistMaterial) -> dict[Part, Pictures]:
         few = max(2, round(TUNING_SHARE * count))
         wanted = {"train": count, "tuning": few, "test": few}
         whole = {part: self.part(part, data) for part in PARTS}
@@ -94,8 +115,16 @@ def study_nmnist(mnist: Path, output: Path, recipe: NmnistStudyRecipe) -> SweepS
         output: folder for runs, tables and figures.
         recipe: settings.
     """
-    content = digest([nmnist(NmnistRecipe(mnist, part=part)).identity for part in PARTS])
+    material = NmnistMaterial(
+        mnist,
+        recipe.objects,
+        recipe.object_pattern,
+        recipe.clutter,
+        recipe.clutter_pattern,
+        recipe.density,
+    )
     sources = [
-        NmnistSource(canvas, recipe.digit, recipe.target, recipe.seed, content) for canvas in recipe.canvases
+        NmnistSource(canvas, recipe.digit, recipe.target, recipe.seed, material.content)
+        for canvas in recipe.canvases
     ]
-    return study_pictures("nmnist", sources, recipe, mnist, output)
+    return study_pictures("nmnist", sources, recipe, material, output)

@@ -56,12 +56,11 @@ def curves(study: Study) -> str:
 
 
 def apart(heights: list[float], least: float = 0.035) -> list[float]:
-    """Heights of names, moved so that they do not cover each other; those above 1 are moved down."""
-    order = np.argsort(heights)
-    placed = np.array(heights, np.float64)
-    for before, after in pairwise(order):
-        placed[after] = max(placed[after], placed[before] + least)
-    return [float(height) for height in placed - max(0.0, placed.max() - 1.0)]
+    """Heights of names, moved down where they would cover each other; none is above 1."""
+    placed = np.minimum(heights, 1.0)
+    for above, below in pairwise(np.argsort(-placed, kind="stable")):
+        placed[below] = min(placed[below], placed[above] - least)
+    return [float(height) for height in placed]
 
 
 def needed_chart(study: Study) -> str:
