@@ -63,6 +63,7 @@ def learn_encoder(crops: CropSets, recipe: ChainRecipe, folder: Path, bar: Progr
     settings = TrainEncoderRecipe(
         method="multitask" if labelled else recipe.encoder,  # type: ignore[arg-type]
         trunk=recipe.trunk,
+        width=recipe.width,
         dim=recipe.dim,
         tile=tile,
         spacing=SPACING,

@@ -25,7 +25,8 @@ class ChainRecipe:
         magnify: px of the input of a trained encoder for a px of the picture; others see tiles as large as
             they take.
         crops: for the training of the encoder, of each task; a tenth more of them tune it.
-        trunk: of encoders that are trained.
+        trunk: of encoders that are trained, but not by vae.
+        width: of the networks of vae; 1 is as published.
         dim: length of their codes.
         updates: of their training.
         epochs: of the head at most.
@@ -42,6 +43,7 @@ class ChainRecipe:
     magnify: int = 1
     crops: int = 4000
     trunk: str = "published"
+    width: float = 0.25
     dim: int = 32
     updates: int = 1500
     epochs: int = 40

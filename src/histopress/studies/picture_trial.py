@@ -99,6 +99,7 @@ def encoder_trial(source: PictureSource, way: ChainRecipe) -> EncoderTrial:
         magnify=way.magnify,
         crops=way.crops,
         trunk=way.trunk,
+        width=way.width,
         dim=way.dim,
         updates=way.updates,
         seed=way.seed,

@@ -64,21 +64,14 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Some pictures of a set, in an order of their own.
+class _Of:
+    """Pictures as large as those of another set, with objects of the same size.
 
     Attributes:
-        base: the set.
-        rows: which of its pictures.
+        base: the other set.
     """
 
     base: Pictures
-    rows: tuple[int, ...]
-
-    @property
-    def identity(self) -> str:
-        """Digest of the set and of the choice."""
-        return digest("chosen", self.base.identity, self.rows)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -89,6 +82,23 @@ class Chosen:
     def o2i(self) -> float:
         """Object-to-image ratio."""
         return self.base.o2i
+
+
+@dataclass(frozen=True)
+class Chosen(_Of):
+    """Some pictures of a set, in an order of their own.
+
+    Attributes:
+        base: the set.
+        rows: which of its pictures.
+    """
+
+    rows: tuple[int, ...]
+
+    @property
+    def identity(self) -> str:
+        """Digest of the set and of the choice."""
+        return digest("chosen", self.base.identity, self.rows)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -104,7 +114,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Relabelled:
+class Relabelled(_Of):
     """The same pictures with other labels: the null control, or noise in the labels.
 
     Attributes:
@@ -112,23 +122,12 @@ class Relabelled:
         given: label of every picture.
     """
 
-    base: Pictures
     given: tuple[int, ...]
 
     @property
     def identity(self) -> str:
         """Digest of the set and of its new labels."""
         return digest("relabelled", self.base.identity, self.given)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of every picture."""
-        return self.base.shape
-
-    @property
-    def o2i(self) -> float:
-        """Object-to-image ratio."""
-        return self.base.o2i
 
     @property
     def labels(self) -> NDArray[np.int64]:
