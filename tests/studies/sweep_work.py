@@ -92,4 +92,5 @@ def main(output: str, processes: str, *tasks: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     main(*sys.argv[1:])

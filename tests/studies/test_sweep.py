@@ -119,7 +119,10 @@ def test_ctrl_c_ends_all_processes_and_leaves_whole_files(tmp_path: Path, sweep:
     sweep.until(lambda: len(list(tmp_path.glob("runs/*/.weights*.partial*"))) == 2)
     children = [int(p.read_text()) for p in tmp_path.glob("runs/*/attempts.txt")]
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=sweep.PATIENCE)
+    try:
+        running.communicate(timeout=sweep.PATIENCE)
+    finally:
+        running.kill()
     assert running.returncode != 0
     assert len(set(children)) == 2
     for child in children:
