@@ -14,6 +14,7 @@ from histopress.core.recipe import digest
 from histopress.studies.chain_recipe import ChainRecipe
 from histopress.studies.end_to_end_recipe import EndToEndRecipe
 from histopress.studies.nmnist_study import NmnistSource
+from histopress.studies.patchnet_recipe import PatchnetRecipe
 from histopress.studies.picture_axes import PictureAxes
 from histopress.studies.picture_findings import write_findings
 from histopress.studies.picture_study import picture_trials, ways
@@ -66,6 +67,13 @@ def test_plain_networks_have_neither_field_nor_width() -> None:
     assert [(w.axes["way"], w.axes["field"]) for w in found] == [
         ("end to end", 9), ("end to end", 9), ("end to end", 17), ("end to end", 17), ("resnet50", 0),
     ]  # fmt: skip
+
+
+def test_plain_networks_take_of_a_recipe_what_means_something_to_them() -> None:
+    training = EndToEndRecipe(network=PatchnetRecipe(norm="batch", pixels="raw"))
+    (way,) = ways(PictureAxes(networks=("resnet50",), training=training))
+    assert isinstance(way.settings, EndToEndRecipe)
+    assert way.settings.network == PatchnetRecipe(name="resnet50", pixels="raw")
 
 
 def test_chains_of_one_encoder_share_it() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from histopress.studies.chain_recipe import LEARNED, ChainRecipe
 from histopress.studies.end_to_end_recipe import EndToEndRecipe
+from histopress.studies.patchnet_recipe import PatchnetPooling, PatchnetRecipe
 from histopress.studies.picture_axes import PictureAxes
 from histopress.studies.picture_findings import END_TO_END, write_findings
 from histopress.studies.picture_trial import (
@@ -33,21 +35,27 @@ class Way:
 
 def ways(axes: PictureAxes) -> Iterator[Way]:
     """Everything that learns."""
-    for name in axes.networks:
-        own = name == "patchnet"
-        for pooling in axes.poolings:
-            for field in axes.fields if own else (0,):
-                for width in axes.widths if own else (0,):
-                    network = replace(axes.training.network, name=name, pooling=pooling)
-                    if own:
-                        network = replace(network, field=int(field), width=width)
-                    way = END_TO_END if own else name
-                    told = {"way": way, "pooling": pooling, "field": int(field), "width": float(width)}
-                    yield Way(replace(axes.training, network=network), told)
+    for name, pooling in product(axes.networks, axes.poolings):
+        if name == "patchnet":
+            yield from _patchnets(axes, pooling)
+        else:
+            asked = axes.training.network
+            network = PatchnetRecipe(
+                name=name, pooling=pooling, temperature=asked.temperature, pixels=asked.pixels
+            )
+            told = {"way": name, "pooling": pooling, "field": 0, "width": 0.0}
+            yield Way(replace(axes.training, network=network), told)
     for chain in axes.chains:
         encoder, _, head = chain.partition("/")
         told = {"way": chain, "pooling": head, "field": 0, "width": 0.0}
         yield Way(replace(axes.chain, encoder=encoder, head=head), told)
+
+
+def _patchnets(axes: PictureAxes, pooling: PatchnetPooling) -> Iterator[Way]:
+    for field, width in product(axes.fields, axes.widths):
+        network = replace(axes.training.network, field=field, width=width, pooling=pooling)
+        told = {"way": END_TO_END, "pooling": pooling, "field": field, "width": float(width)}
+        yield Way(replace(axes.training, network=network), told)
 
 
 def picture_trials(sources: Sequence[PictureSource], axes: PictureAxes) -> list[Trial]:
@@ -102,8 +110,15 @@ def _trial(
         "control": control,
         "replicate": replicate,
     }
-    chained = isinstance(way.settings, ChainRecipe)
-    return Trial(settings, told, cost=source.cost * (size if chained else 1))
+    return Trial(settings, told, cost=source.cost * _looked_at(settings))
+
+
+def _looked_at(settings: PictureTrial) -> float:
+    """Pictures that a trial computes with, roughly: in training, or all of them once, pressed."""
+    way, size = settings.way, settings.size
+    if isinstance(way, EndToEndRecipe):
+        return way.looks(size) * way.draws(size)
+    return (size + settings.tuning + settings.test) * way.overlap**2
 
 
 def study_pictures(
