@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from tests.studies.conftest import WriteDigits
 
-from histopress.core.recipe import digest
+from histopress.core.recipe import digest, load
+from histopress.data.ready_files import ready_folder, ready_names
 from histopress.studies.chain_recipe import ChainRecipe
 from histopress.studies.end_to_end_recipe import EndToEndRecipe
 from histopress.studies.nmnist_study import NmnistSource, study_nmnist
 from histopress.studies.nmnist_study_recipe import NmnistStudyRecipe
+from histopress.studies.picture_study import picture_trials
 
 TINY = NmnistStudyRecipe(
     canvases=(32,),
@@ -46,6 +49,15 @@ def test_one_call_makes_runs_tables_and_figures_and_a_second_one_nothing(
     )  # digits are known by what they are, not where
     again = study_nmnist(moved, tmp_path / "study", TINY)
     assert (again.before, again.now) == (8, 0)
+
+
+@pytest.mark.parametrize("name", ready_names("studies"))
+def test_ready_recipes_give_trials_that_differ(name: str) -> None:
+    recipe = load(NmnistStudyRecipe, ready_folder("studies") / f"{name}.toml")
+    sources = [NmnistSource(canvas, recipe.digit, 3, 1, "digits") for canvas in recipe.canvases]
+    trials = picture_trials(sources, recipe)
+    assert len({trial.name for trial in trials}) == len(trials) >= 12
+    assert all(field <= min(recipe.canvases) for field in recipe.fields)
 
 
 def test_a_source_is_the_object_to_image_ratio_of_the_published_canvas() -> None:
