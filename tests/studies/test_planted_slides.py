@@ -151,3 +151,22 @@ def test_tiles_take_the_hue_of_the_tissue_and_keep_their_darkness(
     assert red > blue > green  # pink, as the tissue; the tile was green
     density = -np.log((tile.pixels + 1.0) / 256).mean()
     assert density == pytest.approx(-np.log((np.array(GREEN) + 4.5) / 256).mean(), rel=0.1)
+
+
+def test_all_slides_of_a_patient_have_one_label_and_tiles_of_their_own(
+    slides: Path, tiles: dict[str, Path], tmp_path: Path
+) -> None:
+    given = pd.DataFrame(
+        {
+            "patient": ["a", "a", "b", "c"],
+            "slide": [f"s{n}" for n in range(4)],
+            "path": [str(slides / f"s{n}.tiff") for n in range(4)],
+        }
+    )
+    given.to_csv(tmp_path / "given.csv", index=False)
+    recipe = replace(RECIPE, prevalence=0.67, seed=2)
+    plant_slides([tmp_path / "given.csv"], tiles["signal"], None, tmp_path / "out", recipe)
+    table = pd.read_csv(tmp_path / "out" / "cohort.csv")
+    assert table["patient"].tolist() == ["a", "a", "b", "c"]
+    assert (table.groupby("patient")["label"].nunique() == 1).all()
+    assert table.drop_duplicates("patient")["label"].tolist().count("positive") == 2

@@ -20,8 +20,10 @@ from histopress.core.location import location
 from histopress.core.progress import progress
 from histopress.core.run import Run
 from histopress.core.summary import Summary
+from histopress.data.cohort import read_cohort
 from histopress.data.slide import open_slide
 from histopress.data.slide_files import PICTURES
+from histopress.data.tables import is_table
 from histopress.data.write_slide import write_slide
 from histopress.grids.jobs import Job, find_jobs
 from histopress.studies.planted_slides_recipe import PlantSlidesRecipe
@@ -65,7 +67,8 @@ def plant_slides(
     """Plant tiles into slides, and write the slides, a cohort table and the truth.
 
     `cohort.csv` has patient, slide, path, label and annotation, the mask of what was planted in positive
-    slides; `truth/<id>.lesion.png` are the masks. Slides that are there already are left as they are.
+    slides; `truth/<id>.lesion.png` are the masks. All slides of a patient get the same label; patients are
+    those of the tables, else every slide is one. Slides that are there already are left as they are.
 
     Args:
         paths: slides without the signal, folders of slides, or cohort tables.
@@ -85,18 +88,17 @@ def plant_slides(
         )
     jobs = sorted(find_jobs([location(str(p)) for p in paths], spacing, None), key=lambda job: job.slide)
     kinds = [_pictures(decoys) if decoys else [], _pictures(signal)]
-    run = Run.start(output, recipe, {"slides": [j.slide for j in jobs], "tiles": [len(k) for k in kinds]})
-    positive = _positive(len(jobs), recipe)
-    dealt = [_dealt(kinds[flag], positive, number) for number, flag in enumerate(positive)]
+    plans = _plans(jobs, _patients(paths), kinds, recipe)
+    told = {"slides": [plan.job.slide for plan in plans], "tiles": [len(kind) for kind in kinds]}
+    run = Run.start(output, recipe, told)
     summary, rows = PlantedSlides(output=output), []
-    with progress("plant", len(jobs), "slides") as bar:
-        for number, (job, flag, tiles) in enumerate(zip(jobs, positive, dealt, strict=True)):
-            with summary.failures.attempt(job.slide):
-                planted = _plant_slide(job, tiles, recipe, number, output)
-                rows.append(_row(job.slide, flag))
-                summary.slides, summary.positive = summary.slides + 1, summary.positive + flag
-                summary.tiles += planted
-            bar.advance(note=job.slide)
+    with progress("plant", len(plans), "slides") as bar:
+        for number, plan in enumerate(plans):
+            with summary.failures.attempt(plan.job.slide):
+                summary.tiles += _plant_slide(plan, recipe, number, output)
+                rows.append(plan.row)
+                summary.slides, summary.positive = summary.slides + 1, summary.positive + plan.positive
+            bar.advance(note=plan.job.slide)
     table = pd.DataFrame(rows, columns=["patient", "slide", "path", "label", "annotation"])
     write_whole(output / "cohort.csv", table.to_csv(index=False, lineterminator="\n"))
     summary.write()
@@ -105,9 +107,43 @@ def plant_slides(
     return summary
 
 
-def _row(slide: str, positive: bool) -> tuple[str, str, str, str, str]:
-    truth = f"truth/{slide}.lesion.png" if positive else ""
-    return slide, slide, f"slides/{slide}.tiff", LABELS[positive], truth
+@dataclass(frozen=True)
+class _Plan:
+    """What happens to one slide."""
+
+    job: Job
+    patient: str
+    positive: bool
+    tiles: list[Path]
+
+    @property
+    def row(self) -> tuple[str, str, str, str, str]:
+        """Of the cohort table."""
+        slide = self.job.slide
+        truth = f"truth/{slide}.lesion.png" if self.positive else ""
+        return self.patient, slide, f"slides/{slide}.tiff", LABELS[self.positive], truth
+
+
+def _patients(paths: Sequence[Path]) -> dict[str, str]:
+    """Patients by slide, where tables tell them."""
+    tables = [read_cohort(path).table for path in paths if is_table(path)]
+    return {str(s): str(p) for table in tables for s, p in zip(table["slide"], table["patient"], strict=True)}
+
+
+def _plans(
+    jobs: list[Job], patients: dict[str, str], kinds: list[list[Path]], recipe: PlantSlidesRecipe
+) -> list[_Plan]:
+    """Who is positive, and which tiles each patient gets: no other of that label, if there are enough."""
+    owners = [patients.get(job.slide, job.slide) for job in jobs]
+    names = sorted(set(owners))
+    order = np.random.default_rng([recipe.seed, 0]).permutation(len(names))
+    flags = dict(zip(names, (order < round(recipe.prevalence * len(names))).tolist(), strict=True))
+    shares: dict[str, list[Path]] = {}
+    for flag, tiles in enumerate(kinds):
+        mates = [name for name in names if flags[name] == bool(flag)]
+        for number, name in enumerate(mates):
+            shares[name] = (tiles[number :: len(mates)] or [tiles[number % len(tiles)]]) if tiles else []
+    return [_Plan(job, o, flags[o], shares[o]) for job, o in zip(jobs, owners, strict=True)]
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -119,24 +155,11 @@ def _pictures(folder: Path) -> list[Path]:
     return found
 
 
-def _positive(count: int, recipe: PlantSlidesRecipe) -> list[bool]:
-    order = np.random.default_rng([recipe.seed, 0]).permutation(count)
-    return [bool(flag) for flag in order < round(recipe.prevalence * count)]
-
-
-def _dealt(tiles: list[Path], positive: list[bool], number: int) -> list[Path]:
-    """The tiles of one slide: no other slide of its label gets them, as long as there are enough."""
-    mates = [n for n, flag in enumerate(positive) if flag == positive[number]]
-    if not tiles:
-        return []
-    own = mates.index(number)
-    return tiles[own :: len(mates)] or [tiles[own % len(tiles)]]
-
-
-def _plant_slide(job: Job, tiles: list[Path], recipe: PlantSlidesRecipe, number: int, output: Path) -> int:
+def _plant_slide(plan: _Plan, recipe: PlantSlidesRecipe, number: int, output: Path) -> int:
     """Write one slide and its mask; returns how many tiles lie on it."""
     from PIL import Image
 
+    job, tiles = plan.job, plan.tiles
     random = np.random.default_rng([recipe.seed, 1, number])
     target = output / "slides" / f"{job.slide}.tiff"
     record = output / "truth" / f"{job.slide}.tiles.csv"
