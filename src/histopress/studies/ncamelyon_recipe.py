@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from histopress.core.errors import RecipeError
-from histopress.studies.pictures import PARTS, Part
+from histopress.studies.picture_parts import PARTS, Part
 
 BANDS = ((0.5, 1.0), (0.1, 0.5), (0.01, 0.1), (0.001, 0.01))
 """Lowest and highest share of lesion in a crop, from easy to hard."""

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.errors import RecipeError
 from histopress.core.recipe import digest
+from histopress.studies.picture_parts import PARTS, Part
 
-Part = Literal["train", "tuning", "test"]
-PARTS: tuple[Part, ...] = ("train", "tuning", "test")
+__all__ = [
+    "PARTS",
+    "Chosen",
+    "Part",
+    "Pictures",
+    "Relabelled",
+    "Sample",
+    "balanced",
+    "drawn",
+    "mislabelled",
+    "permuted",
+]
 
 
 @dataclass(frozen=True)
