@@ -31,6 +31,7 @@ from histopress.studies.power_plan import Plan, sizes_of
 from histopress.studies.power_recipe import PowerRecipe
 from histopress.studies.power_tables import planner_rows
 from histopress.studies.power_trial import Answered, PowerTrial, cases_of, nested
+from histopress.studies.power_words import same_objects
 
 SMALL = PowerRecipe(patients=30, cells=20, dim=4, o2i=(0.1, 0.5), replicates=2, visits=40, processes=1)
 
@@ -216,3 +217,9 @@ def test_a_study_from_end_to_end_and_again(tmp_path: Path, monkeypatch: pytest.M
 
 def _never(*_: object) -> dict[str, float]:
     raise AssertionError("what is done is not done again")
+
+
+def test_ratios_that_mean_the_same_cells_are_named() -> None:
+    (note,) = same_objects([0.03, 0.01, 0.003], [47, 90, 133])
+    assert note.startswith("0.3 % and 1 % are the same cells in every slide, as slides have 47 to 133")
+    assert same_objects([0.01, 0.03], [47, 200]) == []

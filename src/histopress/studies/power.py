@@ -92,7 +92,7 @@ def study_power(
     """
     from histopress.studies.power_cohort import LEAST
     from histopress.studies.power_plan import Plan, train_all
-    from histopress.studies.power_words import Study
+    from histopress.studies.power_words import Study, same_objects
 
     plan = Plan.of(grids, cohort, signal, recipe or PowerRecipe())
     negatives, design = plan.negatives, plan.design
@@ -109,7 +109,7 @@ def study_power(
         drawn=grids is None,
         answers=summary.answers,
         control=summary.control,
-        found=negatives.notes,
+        found=(*negatives.notes, *same_objects(plan.recipe.o2i, list(negatives.ground.tiles.values()))),
     )
     summary.text, summary.notes = study.text, study.notes
     _write(summary, study)

@@ -89,10 +89,8 @@ class Calibration:
         facts = self.facts
         return (
             f"{facts['covered']} of {facts['predictions']} bands (asked: {LEVEL:.0%}) hold what the whole "
-            "cohort "
-            f"gave; predictions are off by {facts['bias']:+.3f} on average, {facts['error']:.3f} in the "
-            "mean of sizes; "
-            f"{facts['close']} within {TOLERANCE:g}"
+            f"cohort gave; predictions are off by {facts['bias']:+.3f} on average, {facts['error']:.3f} in "
+            f"the mean of sizes; {facts['close']} within {TOLERANCE:g}"
         )
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from histopress.metrics.results import number
 from histopress.studies.learning_curve import FAR, TRUSTED
 from histopress.studies.planner import Design
+from histopress.studies.planting_object import object_size
 from histopress.studies.power_answers import (
     MISFIT,
     Answer,
@@ -70,8 +71,7 @@ def in_short(answers: Sequence[Answer], design: Design, negatives: int, recipe: 
     if not answers:
         return (
             f"With {negatives} negative patients no learning curve can be drawn, {LEAST} are needed; what "
-            "is left "
-            "is how wide the interval of an AUROC will be."
+            "is left is how wide the interval of an AUROC will be."
         )
     found, useful = smallest_detected(answers), smallest_useful(answers, recipe.threshold)
     return f"{_told(found, answers, design)} {_useful(useful, answers, recipe.threshold)}"
@@ -81,8 +81,7 @@ def _told(found: Answer | None, answers: Sequence[Answer], design: Design) -> st
     if found is None:
         return (
             f"With {design.patients} patients, no object that was tried, up to {share(answers[-1].o2i)} of "
-            "the "
-            "tissue cells, can be told from chance."
+            "the tissue cells, can be told from chance."
         )
     limit = f"an object of {share(found.o2i)} of the tissue cells"
     if found is answers[0]:
@@ -114,23 +113,38 @@ def notes_of(negatives: int, answers: Sequence[Answer], control: Control | None)
     if answers and answers[-1].reach > TRUSTED:
         notes.append(
             f"the planned study learns from {answers[-1].reach:.1f} times as many patients as could be "
-            "tried: "
-            f"expected AUROCs are extrapolated; beyond {TRUSTED:g} times they should not be relied on"
+            f"tried: expected AUROCs are extrapolated; beyond {TRUSTED:g} times they should not be relied on"
         )
     bad = [share(a.o2i) for a in answers if a.curve.misfit > MISFIT]
     if bad:
         notes.append(
             f"at {', '.join(bad)} the power law misses a point by more than {MISFIT:g} standard errors: "
-            "believe the "
-            "points, not the curve"
+            "believe the points, not the curve"
         )
     if control is not None and not control.held:
         notes.append(
             f"heads that learned from permuted labels score {number(control.auroc)}, which excludes chance: "
-            "something "
-            "tells test patients apart, find it before you believe the rest"
+            "something tells test patients apart, find it before you believe the rest"
         )
     return notes
+
+
+def same_objects(o2i: Sequence[float], tiles: Sequence[int]) -> list[str]:
+    """Ratios that mean the same cells in every slide, as slides are small.
+
+    Args:
+        o2i: object-to-image ratios.
+        tiles: tissue cells of every slide.
+    """
+    told: dict[tuple[int, ...], list[float]] = {}
+    for ratio in sorted(o2i):
+        told.setdefault(tuple(object_size(ratio, n) for n in tiles), []).append(ratio)
+    return [
+        f"{' and '.join(map(share, same))} are the same cells in every slide, as slides have {min(tiles)} to "
+        f"{max(tiles)}: one question, not {len(same)}"
+        for same in told.values()
+        if len(same) > 1
+    ]
 
 
 def criteria(study: Study) -> list[str]:
@@ -140,17 +154,13 @@ def criteria(study: Study) -> list[str]:
     return [
         f"The planned study: {design.patients} patients, {share(design.prevalence)} positive, "
         f"{recipe.folds}-fold cross-validation, so that every head learns from {learned} and every patient "
-        "is tested "
-        "once.",
+        "is tested once.",
         "Told from chance: the lower limit of the 95 % interval of the expected AUROC, as the report of "
-        "that study "
-        "would show it, lies above 0.5. At that border about every second study finds it; the chance is in "
-        "the "
-        "table, 80 % is the usual wish.",
+        "that study would show it, lies above 0.5. At that border about every second study finds it; the "
+        "chance is in the table, 80 % is the usual wish.",
         f"Useful: the expected AUROC is {recipe.threshold:g} or more.",
         f"Patients needed are those of the whole study. Up to {TRUSTED:g} times what was tried a curve is "
-        "believed, "
-        f"up to {FAR:g} times it is a guess (*), beyond that only the limit is told.",
+        f"believed, up to {FAR:g} times it is a guess (*), beyond that only the limit is told.",
     ]
 
 
@@ -172,11 +182,9 @@ def assumptions(study: Study) -> list[str]:
         f"{recipe.foci} {'focus' if recipe.foci == 1 else 'foci'}, contrast {recipe.contrast:g}, "
         f"{recipe.inside}; {told}.",
         f"{share(recipe.test_share)} of the patients only test; each is seen without and with the signal. "
-        "The others "
-        f"teach, {recipe.replicates} times for each size, planted anew, each once, with or without.",
+        f"The others teach, {recipe.replicates} times for each size, planted anew, each once, with or without.",
         f"Head {recipe.head}, {recipe.visits} slides looked at in a training, the epoch chosen by a fifth "
-        "of the "
-        "patients that it learns from.",
+        "of the patients that it learns from.",
         "Curves: AUROC = a - b / n^c, never below 0.5; bands from resampled test patients and the scatter of "
         "replicates. They leave out that your next patients may differ from these.",
     ]
