@@ -149,8 +149,8 @@ def sizes_of(pool: int, prevalence: float, recipe: PowerRecipe) -> tuple[int, ..
             "sizes of trainings",
             [
                 f"{', '.join(map(str, sizes))} patients to learn from, of {pool} that do not test, expected "
-                f"two sizes from {least} to {pool} ({prevalence:.0%} positive, {LEAST_OF_CLASS} of each label); "
-                "change sizes, test_share or prevalence"
+                f"two sizes from {least} to {pool} ({prevalence:.0%} positive, {LEAST_OF_CLASS} of each "
+                "label); change sizes, test_share or prevalence"
             ],
         )
     return kept

@@ -182,7 +182,8 @@ def assumptions(study: Study) -> list[str]:
         f"{recipe.foci} {'focus' if recipe.foci == 1 else 'foci'}, contrast {recipe.contrast:g}, "
         f"{recipe.inside}; {told}.",
         f"{share(recipe.test_share)} of the patients only test; each is seen without and with the signal. "
-        f"The others teach, {recipe.replicates} times for each size, planted anew, each once, with or without.",
+        f"The others teach, {recipe.replicates} times for each size, planted anew, each once, with it or "
+        "without.",
         f"Head {recipe.head}, {recipe.visits} slides looked at in a training, the epoch chosen by a fifth "
         "of the patients that it learns from.",
         "Curves: AUROC = a - b / n^c, never below 0.5; bands from resampled test patients and the scatter of "
