@@ -59,4 +59,4 @@ class PictureAxes:
             raise RecipeError("neither networks nor chains are named, expected some; name one")
         for chain in self.chains:
             if not all(chain.partition("/")[::2]):
-                raise RecipeError(f"chain {chain!r}, expected ENCODER/HEAD such as crops/topk; change it")
+                raise RecipeError(f"chain {chain!r}, expected ENCODER/HEAD such as crops/abmil; change it")
