@@ -80,11 +80,18 @@ def test_more_than_there_are_or_fewer_than_classes_are_refused(count: int) -> No
 def test_permuted_labels_are_the_same_ones_dealt_anew() -> None:
     null = permuted(BASE, seed=4)
     assert sorted(null.labels) == sorted(BASE.labels)
-    agree = (null.labels == BASE.labels).mean()
-    assert 0.3 < agree < 0.7  # of two equal classes
+    assert (null.labels == BASE.labels).mean() == 0.5  # of two equal classes
     assert null == permuted(BASE, seed=4) and null.identity != permuted(BASE, seed=5).identity
     assert np.array_equal(null.draw(9).picture, BASE.draw(9).picture)
     assert [null.draw(row).label for row in range(120)] == null.labels.tolist()
+
+
+def test_every_true_class_gets_the_permuted_labels_in_the_same_shares() -> None:
+    truth, null = Uneven().labels, permuted(Uneven(), seed=1).labels
+    assert sorted(null) == sorted(truth)
+    for true in range(3):
+        shares = np.bincount(null[truth == true], minlength=3) / (truth == true).sum()
+        assert np.abs(shares - [0.6, 0.3, 0.1]).max() <= 0.1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])

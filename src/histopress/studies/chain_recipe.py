@@ -37,7 +37,7 @@ class ChainRecipe:
     """
 
     encoder: str = "crops"
-    head: str = "topk:k=1"
+    head: str = "max:channels"
     tile: int = 0
     overlap: int = 2
     magnify: int = 1

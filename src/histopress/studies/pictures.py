@@ -175,8 +175,17 @@ def balanced(pictures: Pictures, count: int, seed: int) -> Chosen:
 
 
 def permuted(pictures: Pictures, seed: int) -> Relabelled:
-    """The null control: the labels are dealt out anew, so nothing is left to learn."""
-    dealt = np.random.default_rng([seed, 1]).permutation(pictures.labels)
+    """The null control: the labels are dealt out anew, so nothing is left to learn.
+
+    Every true class gets all labels in the shares they have overall. Dealt by plain chance, the labels of
+    a few pictures would keep a bit of the truth, or of its contrary, and an easy signal would be found by it.
+    """
+    random, labels = np.random.default_rng([seed, 1]), pictures.labels
+    rows = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+    turn = np.concatenate([(np.arange(len(own)) + 0.5) / len(own) for own in rows])
+    mixed = labels[np.concatenate(rows)[np.argsort(turn, kind="stable")]]
+    dealt = np.empty_like(labels)
+    dealt[np.concatenate([random.permutation(own) for own in rows])] = mixed
     return Relabelled(pictures, tuple(int(label) for label in dealt))
 
 
