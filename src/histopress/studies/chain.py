@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from histopress.core.errors import RecipeError
@@ -26,7 +25,7 @@ from histopress.heads.train_recipe import TrainRecipe
 from histopress.heads.trial import try_heads
 from histopress.studies.chain_recipe import LEARNED, ChainRecipe
 from histopress.studies.crops import SPACING, write_task
-from histopress.studies.end_to_end_result import Answers, PictureResult, judged
+from histopress.studies.end_to_end_result import PictureResult, answers_to, judged
 from histopress.studies.pictures import PARTS, Part, Pictures
 from histopress.studies.press import PressRule, press
 
@@ -139,7 +138,7 @@ class Chain:
         told = try_heads(grids, table, f"{TARGET}:binary", asked, folder / "head", bar=Mute())
         head = folder / "head" / "folds" / "0"
         return judged(
-            {part: _answers(told, part) for part in PARTS},
+            {part: answers_to(told, part, labels=2) for part in PARTS},
             seconds=round(time.monotonic() - begun, 3),
             pictures_seen=len(pd.read_csv(head / LOG_FILE)) * len(parts["train"]),
             parameters=sum(
@@ -157,10 +156,3 @@ class Chain:
             batch=recipe.batch,
             seed=replicate,
         )
-
-
-def _answers(told: pd.DataFrame, part: Part) -> Answers:
-    """What the head says of the pictures of a part."""
-    rows = told[(told["part"] == part) & (told["level"] == "patient")]
-    p = rows[["p:0", "p:1"]].to_numpy(np.float64)
-    return Answers(rows["truth"].to_numpy().astype(np.int64), p)

@@ -136,6 +136,19 @@ def judged(
     )
 
 
+def answers_to(told: pd.DataFrame, part: Part, labels: int) -> Answers:
+    """What a table of predictions says of the pictures of a part, ordered by their names.
+
+    Args:
+        told: see `heads.trial.try_heads`; a patient is a picture, and classes are called by their numbers.
+        part: train, tuning or test.
+        labels: classes.
+    """
+    rows = told[(told["part"] == part) & (told["level"] == "patient")].sort_values("patient")
+    columns = [f"p:{label}" for label in range(labels)]
+    return Answers(rows["truth"].to_numpy().astype(np.int64), rows[columns].to_numpy(np.float64))
+
+
 def write_answers(answers: Answers, path: Path) -> None:
     """Write a Parquet table: `index`, `label`, and `p` of class 1 or `p0`, `p1` and so on of several classes.
 

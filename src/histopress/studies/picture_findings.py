@@ -11,8 +11,12 @@ import pandas as pd
 
 from histopress.core.files import write_whole
 from histopress.studies.picture_axes import PictureAxes
-from histopress.studies.sweep_figures import accuracy_against_o2i, field_against_object, size_against_o2i
-from histopress.studies.sweep_lines import lines
+from histopress.studies.sweep_figures import (
+    accuracy_against_o2i,
+    field_against_object,
+    pooling_against_o2i,
+    size_against_o2i,
+)
 from histopress.studies.sweep_markdown import as_markdown
 from histopress.studies.sweep_sizes import minimal_size
 
@@ -25,7 +29,6 @@ SHAPE = ("pooling", "field", "width")
 APART = (LEARNER, "label_noise")
 
 END_TO_END = "end to end"
-CHANCE = 0.5
 
 
 def write_findings(table: pd.DataFrame, axes: PictureAxes, output: Path) -> list[Path]:
@@ -66,22 +69,17 @@ def _beside(largest: pd.DataFrame, output: Path) -> Iterator[Path]:
     networks = largest[largest["way"] == END_TO_END]
     if largest["way"].nunique() > 1:
         for name, part in _apart(largest, ("label_noise",)):
-            yield _against_o2i(part, LEARNER, output / f"learners{_slug(name)}.png")
+            yield accuracy_against_o2i(part, output / f"learners{_slug(name)}.png", size=LEARNER)
     if networks["pooling"].nunique() > 1:
         for name, part in _apart(networks, ("field", "width", "label_noise")):
-            yield _against_o2i(part, "pooling", output / f"pooling{_slug(name)}.png")
+            yield pooling_against_o2i(part, output / f"pooling{_slug(name)}.png")
     if networks["width"].nunique() > 1:
         for name, part in _apart(networks, ("field", "pooling", "label_noise")):
-            yield _against_o2i(part, "width", output / f"width{_slug(name)}.png")
+            yield accuracy_against_o2i(part, output / f"width{_slug(name)}.png", size="width")
     if networks["field"].nunique() > 1:
         for name, part in _apart(networks, ("pooling", "width", "label_noise")):
             real = part[part["control"] != "noise"]
             yield field_against_object(real, output / f"field{_slug(name)}.png", title=name)
-
-
-def _against_o2i(part: pd.DataFrame, by: str, path: Path) -> Path:
-    shown = part.assign(**{"object-to-image ratio (%)": (100 * part["o2i"]).map(lambda x: float(f"{x:.3g}"))})
-    return lines(shown, "object-to-image ratio (%)", "test_accuracy", by, path, log_x=True, chance=CHANCE)
 
 
 def _learners(table: pd.DataFrame) -> list[str]:

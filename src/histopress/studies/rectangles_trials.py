@@ -21,7 +21,7 @@ from histopress.heads.trial import try_heads
 from histopress.metrics.labelled_codes import Labelled
 from histopress.metrics.probes import fit_probe
 from histopress.studies.drawn_grids import slide_id
-from histopress.studies.end_to_end_result import Answers
+from histopress.studies.end_to_end_result import Answers, answers_to
 from histopress.studies.outcome import above_chance, outcome
 from histopress.studies.pictures import PARTS, Part
 from histopress.studies.rectangles import RectanglesRecipe
@@ -207,13 +207,6 @@ def picture_table(settings: GridTrial) -> pd.DataFrame:
         own = {"patient": names, "slide": names, "label": labels.astype(str), "split": part}
         rows.append(pd.DataFrame(own))
     return pd.concat(rows, ignore_index=True)
-
-
-def answers_to(told: pd.DataFrame, part: Part, labels: int) -> Answers:
-    """What was said of the pictures of a part, in their order."""
-    rows = told[(told["part"] == part) & (told["level"] == "patient")].sort_values("patient")
-    columns = [f"p:{label}" for label in range(labels)]
-    return Answers(rows["truth"].to_numpy().astype(np.int64), rows[columns].to_numpy(np.float64))
 
 
 def scored(answers: Mapping[Part, Answers]) -> dict[str, Value]:

@@ -41,13 +41,13 @@ def accuracy_against_o2i(
     chance: float | None = CHANCE,
     title: str = "",
 ) -> Path:
-    """Accuracy against object-to-image ratio, a line for each training size; see `lines`.
+    """Accuracy against object-to-image ratio, a line for each training size, or other axis; see `lines`.
 
     Args:
         table: a row a trial, with o2i (a share), the training size and the value.
         path: PNG to write.
         value: column of results.
-        size: axis of training sizes.
+        size: axis with a line for each value.
         chance: value of guessing; none draws no line for it.
         title: of the figure.
     """
