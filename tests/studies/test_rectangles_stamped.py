@@ -18,7 +18,7 @@ from histopress.studies.rectangles_digits import CELL, Stamps, chosen, deal, rea
 from histopress.studies.rectangles_encoders import cell_encoder, codes_of
 from histopress.studies.rectangles_picture import scene_picture
 from histopress.studies.rectangles_recipe import CellEncoderRecipe
-from histopress.studies.rectangles_stamped import CodeBook, KeptGrids, StampedGrids
+from histopress.studies.rectangles_stamped import CodeBook, StampedGrids
 
 SCENE = RectanglesRecipe(side=20, digits=250, labels=4, shortest=10, longest=10)
 
@@ -82,26 +82,6 @@ def _tallies(stamps: Stamps, ink: np.ndarray) -> np.ndarray:
 
 def test_labels_take_turns(stamps: Stamps) -> None:
     assert [source(stamps).scene_of(index).label for index in range(8)] == [0, 1, 2, 3, 0, 1, 2, 3]
-
-
-def test_kept_grids_draw_once_as_long_as_there_is_room(stamps: Stamps) -> None:
-    drawn: list[int] = []
-    made = source(stamps)
-    part = made.grids(4)
-
-    class Counted(KeptGrids):
-        def _drawn(self, slide: str) -> object:  # type: ignore[override]
-            drawn.append(int(slide[-1]))
-            return super()._drawn(slide)
-
-    kept = Counted([part], limit=made(0).nbytes * 2)
-    assert list(kept) == list(part) and len(kept) == 4
-    for _ in range(2):
-        for slide in kept:
-            assert np.array_equal(kept[slide].features, part[slide].features)
-    assert drawn == [0, 1, 2, 3, 2, 3]
-    with pytest.raises(KeyError):
-        kept["rectangles-test-000009"]
 
 
 def test_ink_of_real_digits_does_not_tell_the_label(shared_data: Path) -> None:

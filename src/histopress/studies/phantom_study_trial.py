@@ -15,11 +15,11 @@ from histopress.data.splits import Fold
 from histopress.heads.train_recipe import TrainRecipe
 from histopress.heads.trial import try_heads
 from histopress.metrics.scores import auroc
+from histopress.studies.kept_grids import KeptGrids
 from histopress.studies.outcome import outcome
 from histopress.studies.phantom_study_negatives import Material
 from histopress.studies.planting import LABELS, PlantedCohort, planted_grids
 from histopress.studies.planting_recipe import PlantRecipe
-from histopress.studies.power_cohort import KeptGrids
 
 TARGET = f"label:binary({LABELS[0]}<{LABELS[1]})"
 TUNING = 0.25

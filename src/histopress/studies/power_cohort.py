@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,9 +13,9 @@ import pandas as pd
 from histopress.core.errors import CohortError
 from histopress.core.recipe import digest
 from histopress.data.cohort import read_cohort
-from histopress.grids.batches import GridCache
 from histopress.grids.grid import FeatureGrid
 from histopress.grids.store import grid_path, read_header
+from histopress.studies.kept_grids import KeptGrids
 from histopress.studies.planting import Ground, measure
 from histopress.studies.planting_negatives import StoredGrids, drawn_negatives
 from histopress.studies.power_recipe import PowerRecipe
@@ -63,35 +63,6 @@ class Source:
             recipe.memory_gb,
             recipe.seed,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class KeptGrids(Mapping[str, FeatureGrid]):
-    """Grids by slide id that stay in memory as far as there is room.
-
-    Attributes:
-        base: made or read anew each time.
-        limit: bytes.
-    """
-
-    base: Mapping[str, FeatureGrid]
-    limit: int
-
-    @cached_property
-    def _cache(self) -> GridCache:
-        return GridCache(self.limit, lambda path: self.base[path.name])
-
-    def __getitem__(self, slide: str) -> FeatureGrid:
-        return self._cache(Path(slide))
-
-    def __contains__(self, slide: object) -> bool:
-        return slide in self.base
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.base)
-
-    def __len__(self) -> int:
-        return len(self.base)
 
 
 @dataclass(frozen=True, eq=False)

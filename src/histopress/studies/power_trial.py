@@ -22,9 +22,10 @@ from histopress.grids.grid import FeatureGrid
 from histopress.heads.train import PREDICTIONS_FILE
 from histopress.heads.train_recipe import TrainRecipe, TrainResources
 from histopress.metrics.scores import auroc
+from histopress.studies.kept_grids import KeptGrids
 from histopress.studies.planting import LABELS, PlantedCohort, PlantRecipe, Signal, planted_grids
 from histopress.studies.planting_load import load_signal
-from histopress.studies.power_cohort import KeptGrids, Negatives, Source, negatives_of
+from histopress.studies.power_cohort import Negatives, Source, negatives_of
 
 LABEL = "label"
 TARGET = f"{LABEL}:binary({LABELS[0]}<{LABELS[1]})"

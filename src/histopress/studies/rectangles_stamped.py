@@ -5,15 +5,12 @@ A picture is made of stamps, each alone in its cell, so the code of a cell is th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histopress.core.recipe import digest
-from histopress.grids.batches import GridCache
 from histopress.grids.grid import FeatureGrid
 from histopress.studies.drawn_grids import Drawing, DrawnGrids
 from histopress.studies.rectangles import RectanglesRecipe, Scene, draw_scene
@@ -86,30 +83,3 @@ class StampedGrids:
     def grids(self, count: int) -> DrawnGrids:
         """The first so many of them."""
         return DrawnGrids(self.name, count, self)
-
-
-class KeptGrids(Mapping[str, FeatureGrid]):
-    """Grids of several parts as one; the first that are asked for stay in memory, others are drawn again."""
-
-    def __init__(self, parts: Sequence[DrawnGrids], limit: int) -> None:
-        """Begin empty.
-
-        Args:
-            parts: of different names.
-            limit: bytes to keep at most.
-        """
-        self._parts = {part.name: part for part in parts}
-        self._cache = GridCache(limit, lambda path: self._drawn(path.name))
-
-    def __getitem__(self, slide: str) -> FeatureGrid:
-        return self._cache(Path(slide))
-
-    def _drawn(self, slide: str) -> FeatureGrid:
-        return self._parts[slide.rpartition("-")[0]][slide]
-
-    def __iter__(self) -> Iterator[str]:
-        for part in self._parts.values():
-            yield from part
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts.values()))

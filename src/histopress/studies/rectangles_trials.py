@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,14 @@ from histopress.metrics.labelled_codes import Labelled
 from histopress.metrics.probes import fit_probe
 from histopress.studies.drawn_grids import slide_id
 from histopress.studies.end_to_end_result import Answers, answers_to
+from histopress.studies.kept_grids import KeptGrids
 from histopress.studies.outcome import above_chance, outcome
 from histopress.studies.pictures import PARTS, Part
 from histopress.studies.rectangles import RectanglesRecipe
 from histopress.studies.rectangles_digits import CLASSES, StampPart, Stamps, read_stamps
 from histopress.studies.rectangles_encoders import cell_encoder, codes_of
 from histopress.studies.rectangles_recipe import CellEncoder, CellEncoderRecipe
-from histopress.studies.rectangles_stamped import CodeBook, KeptGrids, StampedGrids
+from histopress.studies.rectangles_stamped import CodeBook, StampedGrids
 from histopress.studies.sweep_trial import Value
 
 Control = Literal["", "permuted", "noise"]
@@ -173,7 +175,8 @@ def learn_grids(settings: GridTrial, folder: Path, *, mnist: Path, encoders: Pat
         )
         for part in PARTS
     }
-    grids = KeptGrids([source.grids(_count(settings, part)) for part, source in sources.items()], KEPT)
+    drawn = [source.grids(_count(settings, part)) for part, source in sources.items()]
+    grids = KeptGrids(ChainMap(*drawn), KEPT)  # type: ignore[arg-type]
     kind = "binary" if settings.scene.labels == 2 else "multiclass"
     told = try_heads(
         grids,
