@@ -15,6 +15,7 @@ from histopress.data.splits import Fold
 from histopress.heads.train_recipe import TrainRecipe
 from histopress.heads.trial import try_heads
 from histopress.metrics.scores import auroc
+from histopress.studies.dealing import dealt_anew
 from histopress.studies.kept_grids import KeptGrids
 from histopress.studies.outcome import outcome
 from histopress.studies.phantom_study_negatives import Material
@@ -96,21 +97,12 @@ def planted_parts(settings: PhantomTrial, material: Material) -> tuple[PlantedCo
 
 
 def trained_labels(train: PlantedCohort, settings: PhantomTrial) -> pd.Series[str]:
-    """Label of every patient to learn from.
-
-    For the null control they are dealt anew, in both classes alike: of few patients, labels that are merely
-    shuffled go with a signal that is easy to see by chance, one way or the other, and heads learn that.
-    """
+    """Label of every patient to learn from; for the null control see `dealt_anew`."""
     labels = train.table.drop_duplicates("patient").set_index("patient")["label"]
     if settings.control != PERMUTED:
         return labels
-    random, given = np.random.default_rng([settings.replicate, 1]), labels.copy()
-    prevalence = float((labels == LABELS[1]).mean())
-    for label in LABELS:
-        own = random.permutation(np.flatnonzero(labels == label))
-        given.iloc[own] = LABELS[0]
-        given.iloc[own[: round(prevalence * len(own))]] = LABELS[1]
-    return given
+    random = np.random.default_rng([settings.replicate, 1])
+    return pd.Series(dealt_anew(labels.to_numpy(str), random), labels.index, name=labels.name)
 
 
 def _fold(labels: pd.Series[str], test: PlantedCohort) -> Fold:

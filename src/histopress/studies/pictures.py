@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from histopress.core.errors import RecipeError
 from histopress.core.recipe import digest
+from histopress.studies.dealing import dealt_anew
 from histopress.studies.picture_parts import PARTS, Part
 
 __all__ = [
@@ -175,17 +176,8 @@ def balanced(pictures: Pictures, count: int, seed: int) -> Chosen:
 
 
 def permuted(pictures: Pictures, seed: int) -> Relabelled:
-    """The null control: the labels are dealt out anew, so nothing is left to learn.
-
-    Every true class gets all labels in the shares they have overall. Dealt by plain chance, the labels of
-    a few pictures would keep a bit of the truth, or of its contrary, and an easy signal would be found by it.
-    """
-    random, labels = np.random.default_rng([seed, 1]), pictures.labels
-    rows = [np.flatnonzero(labels == c) for c in np.unique(labels)]
-    turn = np.concatenate([(np.arange(len(own)) + 0.5) / len(own) for own in rows])
-    mixed = labels[np.concatenate(rows)[np.argsort(turn, kind="stable")]]
-    dealt = np.empty_like(labels)
-    dealt[np.concatenate([random.permutation(own) for own in rows])] = mixed
+    """The null control: see `dealt_anew`."""
+    dealt = dealt_anew(pictures.labels, np.random.default_rng([seed, 1]))
     return Relabelled(pictures, tuple(int(label) for label in dealt))
 
 

@@ -22,6 +22,7 @@ from histopress.grids.grid import FeatureGrid
 from histopress.heads.train import PREDICTIONS_FILE
 from histopress.heads.train_recipe import TrainRecipe, TrainResources
 from histopress.metrics.scores import auroc
+from histopress.studies.dealing import dealt_anew, even_order
 from histopress.studies.kept_grids import KeptGrids
 from histopress.studies.planting import LABELS, PlantedCohort, PlantRecipe, Signal, planted_grids
 from histopress.studies.planting_load import load_signal
@@ -165,8 +166,8 @@ def cases_of(
     labels = nested(learned.table, settings.patients, settings.seed + settings.replicate)
     tuning = _tuning(labels)
     if settings.permuted:
-        dealt = np.random.default_rng([settings.seed, settings.replicate, 1]).permutation(labels.to_numpy())
-        labels = pd.Series(dealt, labels.index)
+        random = np.random.default_rng([settings.seed, settings.replicate, 1])
+        labels = pd.Series(dealt_anew(labels.to_numpy(str), random), labels.index)
         tuning = _tuning(labels)
     rows = learned.table[learned.table["patient"].isin(labels.index)]
     rows = rows.assign(label=labels.loc[rows["patient"].tolist()].tolist())
@@ -190,11 +191,8 @@ def nested(table: pd.DataFrame, patients: int, seed: int) -> pd.Series[str]:
         seed: of the draw.
     """
     labels = table.drop_duplicates("patient").set_index("patient")[LABEL].sort_index()
-    random, turn = np.random.default_rng([seed, len(labels)]), np.empty(len(labels))
-    for label in sorted(set(labels)):
-        own = random.permutation(np.flatnonzero(labels == label))
-        turn[own] = (np.arange(len(own)) + 0.5) / len(own)
-    return labels.iloc[np.argsort(turn, kind="stable")[:patients]]
+    random = np.random.default_rng([seed, len(labels)])
+    return labels.iloc[even_order(labels.to_numpy(str), random)[:patients]]
 
 
 def _tuning(labels: pd.Series[str]) -> list[str]:

@@ -21,6 +21,7 @@ from histopress.heads.train_recipe import TrainRecipe, TrainResources
 from histopress.heads.trial import try_heads
 from histopress.metrics.labelled_codes import Labelled
 from histopress.metrics.probes import fit_probe
+from histopress.studies.dealing import dealt_anew
 from histopress.studies.drawn_grids import slide_id
 from histopress.studies.end_to_end_result import Answers, answers_to
 from histopress.studies.kept_grids import KeptGrids
@@ -205,7 +206,7 @@ def picture_table(settings: GridTrial) -> pd.DataFrame:
     for part in PARTS:
         labels = np.arange(_count(settings, part)) % settings.scene.labels
         if settings.control == "permuted" and part != "test":
-            labels = random.permutation(labels)
+            labels = dealt_anew(labels, random)
         names = [slide_id(f"rectangles-{part}", i) for i in range(len(labels))]
         own = {"patient": names, "slide": names, "label": labels.astype(str), "split": part}
         rows.append(pd.DataFrame(own))
