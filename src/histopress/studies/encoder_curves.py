@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from histopress.core.errors import RunError
 from histopress.core.files import whole
 from histopress.core.fit_keeper import LOG_FILE
+from histopress.studies.ink import INK
 
 CURVES_FILE = "curves.png"
-INK = "#22303c"
 LOSS = " train loss"
 STEEP = 50.0
 """Losses that fall by more than this factor are drawn on a logarithmic axis."""

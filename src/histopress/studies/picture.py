@@ -19,9 +19,9 @@ from histopress.data.slide import open_slide
 from histopress.grids.inspect import principal_picture
 from histopress.grids.store import grid_path, read_grid
 from histopress.metrics.curves import roc
+from histopress.studies.ink import INK
 
 THUMBNAIL = Spacing.square(8.0)
-INK = "#22303c"
 COLOURS = ("#3b76af", "#c8553d")
 
 

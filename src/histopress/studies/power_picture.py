@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from histopress.core.files import whole
+from histopress.studies.ink import GREY
 from histopress.studies.learning_curve import FAR
 from histopress.studies.power_answers import Answer
 from histopress.studies.power_charts import apart
@@ -17,7 +18,6 @@ from histopress.studies.power_recipe import PowerRecipe
 from histopress.studies.power_tables import OPEN, needed_points, smooth_sizes
 from histopress.studies.power_words import share
 
-INK, SOFT = "#22303c", "#8a94a0"
 TARGETS = 4
 """Colours from here on tell wanted AUROCs apart."""
 
@@ -52,14 +52,14 @@ def _curves(axis: Any, answers: Sequence[Answer]) -> None:
         axis.plot(sizes, curve.at(sizes), color=colour)
         axis.annotate(share(answer.o2i), (sizes[-1] * 1.03, height), color=colour, va="center", fontsize=9)
         axis.errorbar(curve.sizes, curve.means, curve.sds, color=colour, fmt="o", markersize=4, linewidth=1)
-    axis.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=":")
-    axis.axvline(answers[0].learned, color=SOFT, linewidth=0.8, linestyle="--")
+    axis.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    axis.axvline(answers[0].learned, color=GREY, linewidth=0.8, linestyle="--")
     axis.annotate(
         "planned",
         (answers[0].learned, 0.01),
         xycoords=("data", "axes fraction"),
         ha="right",
-        color=SOFT,
+        color=GREY,
         fontsize=8,
     )
     _log_ticks(axis.xaxis, axis.set_xscale, sorted({int(s) for a in answers for s in a.curve.sizes}))
@@ -80,14 +80,14 @@ def _needed(axis: Any, answers: Sequence[Answer], recipe: PowerRecipe) -> None:
         axis.vlines(places, low, high, color=colour)
         axis.plot(places, points, "o", color=colour, label=f"AUROC {target:g}", markersize=5)
         axis.plot([places[n] for n in told], [points[n] for n in told], color=colour, linewidth=1)
-    axis.axhline(top, color=SOFT, linewidth=0.8, linestyle=":")
+    axis.axhline(top, color=GREY, linewidth=0.8, linestyle=":")
     axis.annotate(
         f"above: more than {top:,.0f} patients, or never",
         (0.98, top),
         xycoords=("axes fraction", "data"),
         va="bottom",
         ha="right",
-        color=SOFT,
+        color=GREY,
         fontsize=8,
     )
     least = answers[0].needed[0].least

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from histopress.core.errors import RecipeError
+from histopress.studies.ink import GREY, INK
 from histopress.studies.sweep_lines import Mark, lines
 from histopress.studies.sweep_markdown import in_order, named, told
 from histopress.studies.sweep_sizes import minimal_size
-from histopress.studies.sweep_style import GREY, Across, Look, legend, looks, new_figure, save, ticks
+from histopress.studies.sweep_style import Across, Look, legend, looks, new_figure, save, ticks
 from histopress.studies.sweep_tables import check_columns, controls_of
-from histopress.studies.tasks_trend import INK
 
 __all__ = [
     "Mark",

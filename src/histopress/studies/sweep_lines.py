@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from histopress.core.errors import RecipeError
+from histopress.studies.ink import GREY, INK
 from histopress.studies.sweep_markdown import in_order, named, told
-from histopress.studies.sweep_style import GREY, Across, Look, legend, looks, new_figure, save
+from histopress.studies.sweep_style import Across, Look, legend, looks, new_figure, save
 from histopress.studies.sweep_tables import CONTROL, SHARES, check_columns, controls_of, means
-from histopress.studies.tasks_trend import INK
 
 CONTROL_LINES = {"permuted": ("--", "x", "permuted labels"), "noise": (":", "+", "noise for pictures")}
 """Control -> how its lines are drawn, their sign, and what it is in words."""

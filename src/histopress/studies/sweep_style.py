@@ -14,9 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from histopress.core.files import whole
-from histopress.studies.tasks_trend import COLOURS, INK
+from histopress.studies.ink import COLOURS, GREY, INK
 
-GREY = "#8a9199"
 SIGNS = "osD^XvP*"
 ORDERED = LinearSegmentedColormap.from_list("ordered", ["#9fd0dd", "#3b8ea5", "#16202a"])
 """For lines whose values have an order: darker is more."""

@@ -12,12 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from histopress.core.files import whole, write_whole
+from histopress.studies.ink import COLOURS, INK
 from histopress.studies.tasks_recipe import TasksRecipe
 from histopress.studies.tasks_scores import Score
 
 LEVEL = (0.025, 0.975)
-INK = "#22303c"
-COLOURS = ("#6a994e", "#c8553d", "#8d6a9f", "#d4a373", "#3b8ea5", "#7f7f7f", "#e07a5f", "#264653", "#b56576")
 
 
 def fit_trend(scores: Sequence[Score], recipe: TasksRecipe) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from histopress.core.files import whole
+from histopress.studies.ink import INK
 from histopress.studies.transfer_findings import Finding
 from histopress.studies.transfer_tables import Judged, labels
 
-INK = "#22303c"
 METHODS = (
     ("linear", "linear probe", "#3b76af", "o", 0.18),
     ("neighbours", "nearest neighbours", "#c8553d", "s", 0.0),
