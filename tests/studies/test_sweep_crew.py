@@ -16,7 +16,7 @@ def test_cores_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [_shares(count) for count in (1, 3, 9)] == [[7], [3, 2, 2], [1] * 9]
 
 
-def test_a_trial_that_is_held_goes_to_the_end_and_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_is_held_rests_and_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(sweep_crew.time, "monotonic", lambda: now[0])
     first, second = Trial((1,), {}), Trial((2,), {})
@@ -32,6 +32,19 @@ def test_a_trial_that_is_held_goes_to_the_end_and_rests(monkeypatch: pytest.Monk
     assert waiting.take() is None, "it rests for longer the second time"
     now[0] += sweep_crew.LOOK_SECONDS
     assert waiting.take() is first
+
+
+def test_what_others_did_is_seen_before_new_work_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(sweep_crew.time, "monotonic", lambda: now[0])
+    trials = [Trial((number,), {}) for number in range(4)]
+    waiting = Waiting(trials)
+    for trial in trials[:2]:
+        assert waiting.take() is trial
+        waiting.put_back(trial)
+    assert waiting.take() is trials[2]
+    now[0] += 60  # the third is done meanwhile
+    assert [waiting.take() for _ in range(4)] == [*trials[:2], trials[3], None]
 
 
 def test_a_waiting_process_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Other processes and machines may work on the same folder; the lock of a trial te
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import time
@@ -36,27 +37,28 @@ class Tell(Protocol):
 
 
 class Waiting:
-    """Trials in the order in which they are taken; those that others hold go to the end, and rest first."""
+    """Trials in their order; those that others hold are looked at again after a rest, before new ones."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:
-        self._line = deque((0.0, LOOK_SECONDS, trial) for trial in trials)
+        self._line, self._held = deque(trials), list[tuple[float, Trial]]()
         self._rests: dict[str, float] = {}
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self._line) + len(self._held)
 
     def take(self) -> Trial | None:
-        """The next trial; none if all that are left rest."""
-        if not self._line or self._line[0][0] > time.monotonic():
-            return None
-        _, rest, trial = self._line.popleft()
-        self._rests[trial.name] = rest
-        return trial
+        """One whose rest is over, else the first of the line; none if all that are left rest."""
+        due, trial = min(self._held, key=lambda held: held[0], default=(math.inf, None))
+        if trial is not None and due <= time.monotonic():
+            self._held.remove((due, trial))
+            return trial
+        return self._line.popleft() if self._line else None
 
     def put_back(self, trial: Trial) -> None:
         """Another process holds it."""
-        rest = self._rests[trial.name]
-        self._line.append((time.monotonic() + rest, min(2 * rest, LONGEST_LOOK_SECONDS), trial))
+        rest = self._rests.get(trial.name, LOOK_SECONDS)
+        self._rests[trial.name] = min(2 * rest, LONGEST_LOOK_SECONDS)
+        self._held.append((time.monotonic() + rest, trial))
 
 
 def run_here(trials: Sequence[Trial], work: Work, runs: Path, tell: Tell) -> None:
