@@ -96,11 +96,12 @@ def test_checkpointing_changes_no_gradient() -> None:
 
 
 def test_compiled_weights_are_called_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[object] = []
     monkeypatch.setattr(nn.Module, "compile", lambda net, **settings: asked.append((net, settings)))
+    monkeypatch.setattr(torch.compiler, "reset", lambda: asked.append("earlier ones are forgotten"))
     net = network()
     learner = PictureLearner(net, replace(RECIPE, compile=True))
-    assert asked == [(net, {"dynamic": False})]
+    assert asked == ["earlier ones are forgotten", (net, {"dynamic": False})]
     assert learner.state_dict().keys() == PictureLearner(network(), RECIPE).state_dict().keys()
 
 

@@ -38,6 +38,7 @@ class PictureLearner(Learner):
         self.tuning_losses: list[Tensor] = []
         net.checkpointing = recipe.checkpointing
         if recipe.compile:
+            torch.compiler.reset()  # networks before this one count against its limit of variants
             net.compile(dynamic=False)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
