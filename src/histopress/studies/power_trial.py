@@ -164,11 +164,10 @@ def cases_of(
         negatives.grids, negatives.rows(pool), signal.share(0, 2), settings.plant, ground=negatives.ground
     )
     labels = nested(learned.table, settings.patients, settings.seed + settings.replicate)
-    tuning = _tuning(labels)
     if settings.permuted:
         random = np.random.default_rng([settings.seed, settings.replicate, 1])
         labels = pd.Series(dealt_anew(labels.to_numpy(str), random), labels.index)
-        tuning = _tuning(labels)
+    tuning = _tuning(labels)
     rows = learned.table[learned.table["patient"].isin(labels.index)]
     rows = rows.assign(label=labels.loc[rows["patient"].tolist()].tolist())
     twins = [_twin(negatives, test, signal.share(1, 2), settings.plant, with_it) for with_it in (0, 1)]
